@@ -1,0 +1,70 @@
+"""Logs and metrics of every process: structured lines on standard error, and the one list of metric names.
+
+In: events of the program with ids. Out: JSON lines and Prometheus metrics.
+Never logged: transcript text, file names, secrets. Labels stay few: never a job or a tenant.
+"""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+NAMESPACE = "palimpsest"
+_STAGE_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+
+records_in = Counter("records_in", "Records read", ["topic"], namespace=NAMESPACE)
+records_out = Counter("records_out", "Records written", ["topic"], namespace=NAMESPACE)
+dead_letters = Counter("dead_letters", "Records put on the dead-letter topic", ["cause"], namespace=NAMESPACE)
+batch_seconds = Histogram(
+    "batch_seconds", "Wall time of a batch", ["stage"], namespace=NAMESPACE, buckets=_STAGE_BUCKETS_S
+)
+chunks_answered = Counter("chunks_answered", "Chunks answered", ["task", "outcome"], namespace=NAMESPACE)
+audio_seconds = Counter("audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE)
+jobs_accepted = Counter("jobs_accepted", "Jobs accepted", namespace=NAMESPACE)
+jobs_ended = Counter("jobs_ended", "Jobs ended", ["status"], namespace=NAMESPACE)
+consumer_lag = Gauge("consumer_lag", "Records not yet processed", ["topic", "partition"], namespace=NAMESPACE)
+outbox_depth = Gauge("outbox_depth", "Facts committed and not yet acknowledged by the broker", namespace=NAMESPACE)
+stopped_partitions = Gauge(
+    "stopped_partitions", "Partitions stopped at a record that cannot be read", namespace=NAMESPACE
+)
+model_load_seconds = Gauge("model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE)
+child_restarts = Counter("child_restarts", "Model or decoder processes started again", ["cause"], namespace=NAMESPACE)
+
+
+def configure(process: str, level: str) -> None:
+    """Sends structlog's and the standard library's records to standard error as JSON lines that name the process."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "botocore", "urllib3", "opensearch", "aiokafka", "faust", "mode"):
+        logging.getLogger(chatty).setLevel("WARNING")
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger; call it with an `action` for machines and ids bound as keywords."""
+    log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return log
