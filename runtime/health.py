@@ -19,7 +19,11 @@ STUCK_AFTER_S = 300.0
 class Health:
     """State of one worker's loop; every method may be called from any thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, stuck_after_s: float = STUCK_AFTER_S) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        stuck_after_s: float = STUCK_AFTER_S,
+    ) -> None:
         self._clock = clock
         self._stuck_after_s = stuck_after_s
         self._moved_at = clock()
@@ -56,9 +60,18 @@ class Health:
     def report(self) -> tuple[bool, dict[str, object]]:
         """Whether the worker is healthy, and what it says about itself."""
         still_s = self._clock() - self._moved_at
-        stuck = self._lag > 0 and still_s > self._stuck_after_s and self._broker_reachable
-        body = {"ready": self._ready, "stuck": stuck, "lag": self._lag, "still_s": round(still_s, 1)}
-        return self._ready and not stuck, body | {"broker": self._broker_reachable} | self._details
+        stuck = (
+            self._lag > 0 and still_s > self._stuck_after_s and self._broker_reachable
+        )
+        body = {
+            "ready": self._ready,
+            "stuck": stuck,
+            "lag": self._lag,
+            "still_s": round(still_s, 1),
+        }
+        return self._ready and not stuck, body | {
+            "broker": self._broker_reachable
+        } | self._details
 
 
 def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
@@ -67,10 +80,16 @@ def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPSe
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, "text/plain; version=0.0.4", generate_latest(REGISTRY))
+                self._answer(
+                    200, "text/plain; version=0.0.4", generate_latest(REGISTRY)
+                )
             elif self.path == "/healthz":
                 healthy, body = health.report()
-                self._answer(200 if healthy else 503, "application/json", json.dumps(body).encode())
+                self._answer(
+                    200 if healthy else 503,
+                    "application/json",
+                    json.dumps(body).encode(),
+                )
             else:
                 self._answer(404, "text/plain", b"not found\n")
 

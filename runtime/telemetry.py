@@ -15,21 +15,52 @@ _STAGE_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
 
 records_in = Counter("records_in", "Records read", ["topic"], namespace=NAMESPACE)
 records_out = Counter("records_out", "Records written", ["topic"], namespace=NAMESPACE)
-dead_letters = Counter("dead_letters", "Records put on the dead-letter topic", ["cause"], namespace=NAMESPACE)
-batch_seconds = Histogram(
-    "batch_seconds", "Wall time of a batch", ["stage"], namespace=NAMESPACE, buckets=_STAGE_BUCKETS_S
+dead_letters = Counter(
+    "dead_letters",
+    "Records put on the dead-letter topic",
+    ["cause"],
+    namespace=NAMESPACE,
 )
-chunks_answered = Counter("chunks_answered", "Chunks answered", ["task", "outcome"], namespace=NAMESPACE)
-audio_seconds = Counter("audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE)
+batch_seconds = Histogram(
+    "batch_seconds",
+    "Wall time of a batch",
+    ["stage"],
+    namespace=NAMESPACE,
+    buckets=_STAGE_BUCKETS_S,
+)
+chunks_answered = Counter(
+    "chunks_answered", "Chunks answered", ["task", "outcome"], namespace=NAMESPACE
+)
+audio_seconds = Counter(
+    "audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE
+)
 jobs_accepted = Counter("jobs_accepted", "Jobs accepted", namespace=NAMESPACE)
 jobs_ended = Counter("jobs_ended", "Jobs ended", ["status"], namespace=NAMESPACE)
-consumer_lag = Gauge("consumer_lag", "Records not yet processed", ["topic", "partition"], namespace=NAMESPACE)
-outbox_depth = Gauge("outbox_depth", "Facts committed and not yet acknowledged by the broker", namespace=NAMESPACE)
-stopped_partitions = Gauge(
-    "stopped_partitions", "Partitions stopped at a record that cannot be read", namespace=NAMESPACE
+consumer_lag = Gauge(
+    "consumer_lag",
+    "Records not yet processed",
+    ["topic", "partition"],
+    namespace=NAMESPACE,
 )
-model_load_seconds = Gauge("model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE)
-child_restarts = Counter("child_restarts", "Model or decoder processes started again", ["cause"], namespace=NAMESPACE)
+outbox_depth = Gauge(
+    "outbox_depth",
+    "Facts committed and not yet acknowledged by the broker",
+    namespace=NAMESPACE,
+)
+stopped_partitions = Gauge(
+    "stopped_partitions",
+    "Partitions stopped at a record that cannot be read",
+    namespace=NAMESPACE,
+)
+model_load_seconds = Gauge(
+    "model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE
+)
+child_restarts = Counter(
+    "child_restarts",
+    "Model or decoder processes started again",
+    ["cause"],
+    namespace=NAMESPACE,
+)
 
 
 def configure(process: str, level: str) -> None:
@@ -59,7 +90,16 @@ def configure(process: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "botocore", "urllib3", "opensearch", "aiokafka", "faust", "mode"):
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "botocore",
+        "urllib3",
+        "opensearch",
+        "aiokafka",
+        "faust",
+        "mode",
+    ):
         logging.getLogger(chatty).setLevel("WARNING")
     structlog.contextvars.bind_contextvars(process=process)
 

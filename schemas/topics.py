@@ -36,7 +36,11 @@ _FOR_EVER = {
     "min.compaction.lag.ms": "0",
     "max.compaction.lag.ms": str(COMPACTION_LAG_MS),
 }
-_DEAD = {"cleanup.policy": "delete", "retention.ms": str(DEAD_LETTER_RETENTION_MS), "max.message.bytes": "2000000"}
+_DEAD = {
+    "cleanup.policy": "delete",
+    "retention.ms": str(DEAD_LETTER_RETENTION_MS),
+    "max.message.bytes": "2000000",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,13 @@ TOPICS: tuple[Topic, ...] = (
         key="job_id/seq",
         config=_FOR_EVER,
     ),
-    Topic(name=DEAD_LETTERS, records=(), written_by="any worker", key="original", config=_DEAD),
+    Topic(
+        name=DEAD_LETTERS,
+        records=(),
+        written_by="any worker",
+        key="original",
+        config=_DEAD,
+    ),
 )
 
 BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}
@@ -140,5 +150,7 @@ def address(record: records.Record, topic: str, partitions: int) -> Address:
         key = chunk_key(record.job_id, record.index)
         return Address(topic=topic, key=key, partition=partition_for(key, partitions))
     job = record.job_id.encode()
-    key = fact_key(record.job_id, record.seq) if isinstance(record, records.Fact) else job
+    key = (
+        fact_key(record.job_id, record.seq) if isinstance(record, records.Fact) else job
+    )
     return Address(topic=topic, key=key, partition=partition_for(job, partitions))

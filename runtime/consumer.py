@@ -1,0 +1,318 @@
+"""The consumer loop: records from Kafka, effects and offsets in one PostgreSQL transaction, then an after-commit step.
+
+In: topics, a handler, a database. Out: each record applied once, however often it is delivered.
+The offsets live beside the effects and move by compare-and-set, so a member that was paused and has lost its
+partitions finds them moved, rolls back and stops (`Fenced`). The group's own offsets are only for lag tools.
+The range assignor gives one member partition p of all its topics, so a job's records all meet in one process.
+Knows no record's meaning.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from runtime import telemetry
+from runtime.errors import Fenced, Unavailable
+from runtime.health import Health
+from runtime.kafka import Incoming, consumer_config
+from runtime.postgres import Connection, connection, load_sql
+from runtime.settings import Kafka
+from runtime.telemetry import logger
+
+POLL_S = 0.05
+BATCH_RECORDS = 500
+LAG_PERIOD_S = 1.0
+BROKER_CHECK_TIMEOUT_S = 1.0
+
+log = logger(__name__)
+
+
+class StopPartition(Exception):
+    """The record at `incoming` cannot be read and must not be skipped: its partition stops, the others go on."""
+
+    def __init__(self, incoming: Incoming, reason: str) -> None:
+        super().__init__(
+            f"{incoming.topic}/{incoming.partition}@{incoming.offset}: {reason}"
+        )
+        self.incoming = incoming
+
+
+class Handler(Protocol):
+    """What a process does with its records."""
+
+    def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
+        """These partitions are ours now; finish here what a crash may have left after a commit."""
+
+    def apply(
+        self, conn: Connection, partition: int, records: Sequence[Incoming]
+    ) -> None:
+        """Applies records of one partition number inside the open transaction; may raise StopPartition."""
+
+    def committed(self, conn: Connection, partition: int) -> None:
+        """The transaction of `partition` is committed."""
+
+    def tick(self, conn: Connection) -> None:
+        """Called every few hundredths of a second, outside any transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Who reads what: the name is consumer group and owner of the offsets."""
+
+    name: str
+    topics: tuple[str, ...]
+    instance_id: str = ""
+    batch_records: int = BATCH_RECORDS
+
+
+class ConsumerLoop:
+    """One member of a consumer group. `run` returns when `stop` is set and raises when it must be restarted."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        dsn: str,
+        subscription: Subscription,
+        handler: Handler,
+        health: Health,
+    ) -> None:
+        self._kafka = kafka
+        self._dsn = dsn
+        self._sub = subscription
+        self._handler = handler
+        self._health = health
+        self._sql = load_sql("runtime")
+        self._next: dict[tuple[str, int], int] = {}
+        self._assigned: list[TopicPartition] | None = None
+        self._stopped: set[int] = set()
+        self._lag_at = 0.0
+        self._broker_away = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Consumes until `stop`; raises Unavailable, Fenced or whatever pure code raised."""
+        extra: dict[str, str | int | bool] = {"partition.assignment.strategy": "range"}
+        if self._sub.instance_id:
+            extra["group.instance.id"] = self._sub.instance_id
+        consumer = Consumer(
+            {
+                **consumer_config(self._kafka, self._sub.name, **extra),
+                "error_cb": self._on_error,
+            }  # type: ignore[dict-item]
+        )
+        consumer.subscribe(
+            [self._kafka.topic(topic) for topic in self._sub.topics],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+        try:
+            self._run(consumer, stop)
+        finally:
+            consumer.close()
+
+    def _run(self, consumer: Consumer, stop: threading.Event) -> None:
+        with connection(self._dsn) as conn:
+            while not stop.is_set():
+                batch = self._poll(consumer)
+                if self._assigned is not None:
+                    self._begin(conn)
+                for partition, records in _by_partition(batch):
+                    self._apply_or_stop(consumer, conn, partition, records)
+                self._handler.tick(conn)
+                self._watch(consumer)
+
+    def _poll(self, consumer: Consumer) -> list[Incoming]:
+        # consume(n, t) would wait t for a full batch: so poll first, then take what is already there.
+        first = consumer.poll(POLL_S)
+        if first is None:
+            return []
+        messages = [first, *consumer.consume(self._sub.batch_records - 1, 0)]
+        return [
+            Incoming.of(message, self._kafka.topic_prefix)
+            for message in messages
+            if self._usable(message)
+        ]
+
+    def _usable(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return (message.topic() or "").removeprefix(
+                self._kafka.topic_prefix
+            ) in self._sub.topics
+        if error.fatal():
+            raise Unavailable(f"Kafka: {error}")
+        log.warning(
+            "the broker reported an error", action="consumer.error", error=str(error)
+        )
+        return False
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        prefix = self._kafka.topic_prefix
+        with connection(self._dsn) as conn:
+            for tp in partitions:
+                place = {
+                    "consumer": self._consumer,
+                    "topic": tp.topic.removeprefix(prefix),
+                    "partition": tp.partition,
+                }
+                conn.execute(self._sql["start_offset"], place)
+            topics = sorted({tp.topic.removeprefix(prefix) for tp in partitions})
+            rows = conn.execute(
+                self._sql["next_offsets"],
+                {"consumer": self._consumer, "topics": topics},
+            ).fetchall()
+        mine = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
+        self._next = {
+            (topic, part): offset
+            for topic, part, offset in rows
+            if (topic, part) in mine
+        }
+        for tp in partitions:
+            tp.offset = self._next[tp.topic.removeprefix(prefix), tp.partition]
+        consumer.assign(partitions)
+        self._assigned = partitions
+        self._stopped.clear()
+        telemetry.stopped_partitions.set(0)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._next = {}
+        self._assigned = None
+
+    @property
+    def _consumer(self) -> str:
+        return self._kafka.group(self._sub.name)
+
+    def _begin(self, conn: Connection) -> None:
+        numbers = frozenset(tp.partition for tp in self._assigned or ())
+        self._assigned = None
+        self._handler.assigned(conn, numbers)
+        conn.commit()
+        self._health.ready()
+        log.info(
+            "partitions assigned",
+            action="consumer.assigned",
+            partitions=sorted(numbers),
+        )
+
+    def _apply_or_stop(
+        self,
+        consumer: Consumer,
+        conn: Connection,
+        partition: int,
+        records: list[Incoming],
+    ) -> None:
+        if partition in self._stopped:
+            return
+        try:
+            self._apply(conn, partition, records)
+        except StopPartition as stopped:
+            log.error(
+                "a partition stopped at a record that cannot be read",
+                action="consumer.stopped",
+                why=str(stopped),
+            )
+            bad = stopped.incoming
+            before = [
+                r for r in records if r.topic != bad.topic or r.offset < bad.offset
+            ]
+            self._stopped.add(partition)
+            telemetry.stopped_partitions.set(len(self._stopped))
+            consumer.pause(
+                [
+                    TopicPartition(self._kafka.topic(t), p)
+                    for t, p in self._next
+                    if p == partition
+                ]
+            )
+            self._apply(conn, partition, before)
+
+    def _apply(self, conn: Connection, partition: int, records: list[Incoming]) -> None:
+        if not records:
+            return
+        ends = {record.topic: record.offset + 1 for record in records}
+        started = time.monotonic()
+        with conn.transaction():
+            self._handler.apply(conn, partition, records)
+            for topic, end in ends.items():
+                self._move(conn, topic, partition, end)
+        for topic, end in ends.items():
+            self._next[topic, partition] = end
+            telemetry.records_in.labels(topic).inc(
+                sum(record.topic == topic for record in records)
+            )
+        self._handler.committed(conn, partition)
+        telemetry.batch_seconds.labels(self._sub.name).observe(
+            time.monotonic() - started
+        )
+        self._health.moved()
+
+    def _move(self, conn: Connection, topic: str, partition: int, end: int) -> None:
+        moved = conn.execute(
+            self._sql["move_offset"],
+            {
+                "consumer": self._consumer,
+                "topic": topic,
+                "partition": partition,
+                "next": end,
+                "expected": self._next[topic, partition],
+            },
+        )
+        if moved.rowcount != 1:
+            raise Fenced(f"offset of {topic}/{partition} was moved by another member")
+
+    def _watch(self, consumer: Consumer) -> None:
+        """Once a second: lag, the group's offsets for lag tools, and whether the broker is there."""
+        if time.monotonic() - self._lag_at < LAG_PERIOD_S:
+            return
+        self._lag_at = time.monotonic()
+        if self._broker_away:
+            self._broker_away = not _answers(consumer)
+        self._health.broker(not self._broker_away)
+        lag = 0
+        for (topic, partition), following in self._next.items():
+            _, high = consumer.get_watermark_offsets(
+                TopicPartition(self._kafka.topic(topic), partition), cached=True
+            )
+            behind = max(0, high - following)
+            telemetry.consumer_lag.labels(topic, str(partition)).set(behind)
+            lag += behind
+        self._health.lag(lag)
+        if self._next:
+            offsets = [
+                TopicPartition(self._kafka.topic(t), p, offset)
+                for (t, p), offset in self._next.items()
+            ]
+            consumer.commit(offsets=offsets, asynchronous=True)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._broker_away = True
+
+
+def _answers(consumer: Consumer) -> bool:
+    try:
+        consumer.list_topics(timeout=BROKER_CHECK_TIMEOUT_S)
+    except KafkaException:
+        return False
+    return True
+
+
+def _by_partition(records: list[Incoming]) -> list[tuple[int, list[Incoming]]]:
+    ordered = sorted(
+        records, key=lambda record: record.partition
+    )  # stable: order within a topic stays
+    return [
+        (partition, list(group))
+        for partition, group in groupby(ordered, key=lambda record: record.partition)
+    ]

@@ -1,0 +1,296 @@
+"""Kafka: topics, producers and the configuration of consumers.
+
+In: records and settings. Out: records on topics, at the partition `schemas` computes and no other.
+Producers are idempotent and wait for all replicas; a send that fails for good raises Unavailable.
+Knows no view and no engine.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError as AsyncKafkaError
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from runtime import settings, telemetry
+from runtime.errors import Unavailable
+from schemas.codec import Codec, headers
+from schemas.records import Record
+from schemas.topics import DEAD_LETTERS, TOPICS, Topic, address
+
+DELIVERY_TIMEOUT_MS = 120_000
+SESSION_TIMEOUT_MS = 6_000
+ADMIN_TIMEOUT_S = 30.0
+TOPIC_READY_TIMEOUT_S = 30.0
+_QUEUE_RECORDS = 20_000
+_MAX_MESSAGE_BYTES = 2_000_000
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A record as bytes, with its place; `topic` is without prefix, a value of None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A record as it was read; `topic` is without prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int
+
+    @classmethod
+    def of(cls, message: Message, prefix: str) -> "Incoming":
+        """From confluent-kafka's message, which must not be an error."""
+        return cls(
+            topic=(message.topic() or "").removeprefix(prefix),
+            partition=message.partition() or 0,
+            offset=message.offset() or 0,
+            key=_bytes(message.key()),
+            value=_bytes(message.value()),
+            headers=tuple(
+                (name, _bytes(value) or b"") for name, value in message.headers() or ()
+            ),
+            timestamp_ms=message.timestamp()[1],
+        )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def outgoing(
+    record: Record, topic: str, codec: Codec, partitions: int, source: str
+) -> Outgoing:
+    """Final bytes of a record for a topic; raises ValueError where the topic may not carry it."""
+    place = address(record, topic, partitions)
+    return Outgoing(
+        topic=topic,
+        partition=place.partition,
+        key=place.key,
+        value=codec.encode(record),
+        headers=tuple(headers(record, source)),
+    )
+
+
+def dead_letter(
+    incoming: Incoming, group: str, cause: str, message: str, tries: int
+) -> Outgoing:
+    """The original bytes, key and headers, with `__dlq.errors.*` headers that say where it failed and why."""
+    errors = {
+        "topic": incoming.topic,
+        "partition": str(incoming.partition),
+        "offset": str(incoming.offset),
+        "group": group,
+        "exception": cause,
+        "message": message,
+        "attempts": str(tries),
+    }
+    extra = tuple(
+        (f"__dlq.errors.{name}", value.encode()) for name, value in errors.items()
+    )
+    return Outgoing(
+        topic=DEAD_LETTERS,
+        partition=incoming.partition,
+        key=incoming.key or b"",
+        value=incoming.value,
+        headers=incoming.headers + extra,
+    )
+
+
+class EventProducer:
+    """Synchronous producer of workers: queue with `send`, then `flush`, which raises if any of it failed."""
+
+    def __init__(self, kafka: settings.Kafka, *, linger_ms: int = 0) -> None:
+        self._prefix = kafka.topic_prefix
+        self._failures: list[str] = []
+        self._producer = Producer(
+            {
+                "bootstrap.servers": kafka.bootstrap,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": linger_ms,
+                "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+                "message.max.bytes": _MAX_MESSAGE_BYTES,
+                "queue.buffering.max.messages": _QUEUE_RECORDS,
+            }
+        )
+
+    def send(self, out: Outgoing) -> None:
+        """Queues a record; blocks while the queue is full."""
+        while True:
+            try:
+                self._producer.produce(
+                    self._prefix + out.topic,
+                    value=out.value,
+                    key=out.key,
+                    partition=out.partition,
+                    headers=list(out.headers),
+                    on_delivery=self._delivered,
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> None:
+        """Waits until everything queued is acknowledged; raises Unavailable if anything was not."""
+        self._producer.flush(DELIVERY_TIMEOUT_MS / 1000 + 1)
+        if len(self._producer) or self._failures:
+            failures, self._failures = self._failures, []
+            raise Unavailable(
+                f"{len(self._producer)} records unsent; failures: {failures[:3]}"
+            )
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failures.append(str(error))
+        else:
+            telemetry.records_out.labels(
+                (message.topic() or "").removeprefix(self._prefix)
+            ).inc()
+
+
+class AsyncEventProducer:
+    """Producer of the async processes; `send` returns when the broker has the record."""
+
+    def __init__(self, kafka: settings.Kafka) -> None:
+        self._prefix = kafka.topic_prefix
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            request_timeout_ms=10_000,
+            max_request_size=_MAX_MESSAGE_BYTES,
+        )
+
+    async def start(self) -> None:
+        """Connects; raises Unavailable."""
+        try:
+            await self._producer.start()
+        except AsyncKafkaError as error:
+            raise Unavailable(f"Kafka: {error}") from error
+
+    async def stop(self) -> None:
+        """Sends what is queued and disconnects."""
+        await self._producer.stop()
+
+    async def send(self, out: Outgoing) -> None:
+        """Returns when all replicas have the record; raises Unavailable."""
+        try:
+            await self._producer.send_and_wait(
+                self._prefix + out.topic,
+                value=out.value,
+                key=out.key,
+                partition=out.partition,
+                headers=list(out.headers),
+            )
+        except AsyncKafkaError as error:
+            raise Unavailable(f"Kafka: {error}") from error
+        telemetry.records_out.labels(out.topic).inc()
+
+    async def reachable(self) -> bool:
+        """Whether the broker answers now."""
+        try:
+            await self._producer.client.fetch_all_metadata()
+        except AsyncKafkaError:
+            return False
+        return True
+
+
+def consumer_config(
+    kafka: settings.Kafka, group: str, **extra: str | int | bool
+) -> dict[str, str | int | bool]:
+    """What all our consumers share: no automatic commits, every record from the first, quick failure detection."""
+    return {
+        "bootstrap.servers": kafka.bootstrap,
+        "group.id": kafka.group(group),
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": 2_000,
+        "max.poll.interval.ms": 300_000,
+        "fetch.wait.max.ms": 50,
+        "fetch.message.max.bytes": _MAX_MESSAGE_BYTES,
+    } | extra
+
+
+class TopicMismatch(Exception):
+    """A topic exists in another shape than the table says; partition counts are fixed at creation."""
+
+
+def apply_topics(
+    kafka: settings.Kafka, overrides: Mapping[str, Mapping[str, str]] | None = None
+) -> list[str]:
+    """Creates the missing topics and returns their names; raises TopicMismatch for one in another shape.
+
+    `overrides` changes the broker settings of single topics, by name without prefix: local stacks and tests
+    let erased text go within seconds instead of days.
+    """
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    there = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+    missing = [topic for topic in TOPICS if kafka.topic(topic.name) not in there]
+    wrong = [
+        f"{kafka.topic(topic.name)} has {len(found.partitions)} partitions, not {kafka.partitions}"
+        for topic in TOPICS
+        if (found := there.get(kafka.topic(topic.name)))
+        and len(found.partitions) != kafka.partitions
+    ]
+    if wrong:
+        raise TopicMismatch("; ".join(wrong))
+    wanted = [
+        _new_topic(kafka, topic, (overrides or {}).get(topic.name, {}))
+        for topic in missing
+    ]
+    for name, future in admin.create_topics(wanted).items() if wanted else ():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Unavailable(f"creating {name}: {error}") from error
+    _wait_for(admin, [kafka.topic(topic.name) for topic in missing])
+    return [kafka.topic(topic.name) for topic in missing]
+
+
+def _new_topic(
+    kafka: settings.Kafka, topic: Topic, overrides: Mapping[str, str]
+) -> NewTopic:
+    return NewTopic(
+        kafka.topic(topic.name),
+        num_partitions=kafka.partitions,
+        replication_factor=kafka.replication,
+        config={**topic.config, **overrides},
+    )
+
+
+def _wait_for(admin: AdminClient, names: Sequence[str]) -> None:
+    """Created topics take a moment until every broker answers for them."""
+    deadline = time.monotonic() + TOPIC_READY_TIMEOUT_S
+    while set(names) - admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics.keys():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"topics not visible after {TOPIC_READY_TIMEOUT_S:.0f} s")
+        time.sleep(0.05)
+
+
+def topic_settings(kafka: settings.Kafka, name: str) -> dict[str, str]:
+    """The broker's settings of a topic, by name without prefix."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    resource = ConfigResource(ResourceType.TOPIC, kafka.topic(name))
+    entries = admin.describe_configs([resource])[resource].result(ADMIN_TIMEOUT_S)
+    return {key: entry.value for key, entry in entries.items()}

@@ -1,0 +1,169 @@
+"""The object store, over the S3 protocol.
+
+In: bytes and files. Out: objects by key with size and sha256, in bounded memory whatever their size.
+Keys are content- or uuid-named by the callers, so that writing twice is harmless.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from runtime import settings
+from runtime.errors import ObjectMissing, Unavailable
+from schemas.values import StoredObject
+
+PART_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+DELETE_BATCH = 500
+_MISSING = {"NoSuchKey", "404", "NoSuchBucket"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A multipart upload in progress."""
+
+    key: str
+    upload_id: str
+
+
+class ObjectStore:
+    """One bucket; safe to share between threads. Every failure of the store raises Unavailable."""
+
+    def __init__(self, store: settings.ObjectStore) -> None:
+        self.bucket = store.bucket
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=store.endpoint,
+            aws_access_key_id=store.access_key,
+            aws_secret_access_key=store.secret_key,
+            region_name=store.region,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"max_attempts": 3, "mode": "standard"},
+                max_pool_connections=32,
+            ),
+        )
+
+    def create_bucket(self) -> None:
+        """Makes the bucket where it is missing."""
+        try:
+            self._call("head_bucket")
+        except ObjectMissing:
+            self._call("create_bucket")
+
+    def put(self, key: str, data: bytes) -> StoredObject:
+        """Stores `data` and says what was stored."""
+        self._call("put_object", Key=key, Body=data)
+        return StoredObject(
+            key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
+        )
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Stores a file in parts."""
+        try:
+            self._client.upload_file(str(path), self.bucket, key)
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise Unavailable(f"object store: {error}") from error
+
+    def get(self, key: str) -> bytes:
+        """The whole object; raises ObjectMissing."""
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """The object from byte `start` in pieces of up to a megabyte; raises ObjectMissing."""
+        extra = {"Range": f"bytes={start}-"} if start else {}
+        body = self._call("get_object", Key=key, **extra)["Body"]
+        try:
+            yield from iter(lambda: body.read(READ_BYTES), b"")
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise Unavailable(f"object store: {error}") from error
+        finally:
+            body.close()
+
+    def size(self, key: str) -> int:
+        """Size in bytes; raises ObjectMissing."""
+        return int(self._call("head_object", Key=key)["ContentLength"])
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys that start with `prefix`."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._call("list_objects_v2", Prefix=prefix, **token)
+            yield from (item["Key"] for item in page.get("Contents", ()))
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Deletes objects; those that are not there count as deleted."""
+        waiting = list(keys)
+        for i in range(0, len(waiting), DELETE_BATCH):
+            items = [{"Key": key} for key in waiting[i : i + DELETE_BATCH]]
+            answer = self._call(
+                "delete_objects", Delete={"Objects": items, "Quiet": True}
+            )
+            if errors := [
+                e for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING
+            ]:
+                raise Unavailable(
+                    f"object store: {len(errors)} deletes failed, first: {errors[0].get('Code')}"
+                )
+
+    def begin(self, key: str) -> Upload:
+        """Starts a multipart upload."""
+        return Upload(
+            key=key,
+            upload_id=self._call("create_multipart_upload", Key=key)["UploadId"],
+        )
+
+    def part(self, upload: Upload, number: int, data: bytes) -> str:
+        """Stores part `number` (from 1; all but the last at least 5 MiB) and returns its tag."""
+        answer = self._call(
+            "upload_part",
+            Key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=number,
+            Body=data,
+        )
+        return str(answer["ETag"])
+
+    def finish(self, upload: Upload, tags: list[str]) -> None:
+        """Makes the object of its parts."""
+        parts = [
+            {"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)
+        ]
+        self._call(
+            "complete_multipart_upload",
+            Key=upload.key,
+            UploadId=upload.upload_id,
+            MultipartUpload={"Parts": parts},
+        )
+
+    def abort(self, upload: Upload) -> None:
+        """Forgets a multipart upload."""
+        self._call("abort_multipart_upload", Key=upload.key, UploadId=upload.upload_id)
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _MISSING:
+                raise ObjectMissing(
+                    f"{operation} {arguments.get('Key', self.bucket)}"
+                ) from error
+            raise Unavailable(f"object store: {error}") from error
+        except (BotoCoreError, OSError) as error:
+            raise Unavailable(f"object store: {error}") from error

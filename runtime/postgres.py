@@ -1,0 +1,121 @@
+"""PostgreSQL: connections, tables and named SQL.
+
+In: a DSN and `.sql` files. Out: connections whose errors are ours, and text of named queries.
+The tables of all packages are applied together by `palimpsest schema apply`; processes only check the version.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from runtime.errors import Unavailable
+
+Connection = psycopg.Connection[TupleRow]
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_MS = 60_000
+_SCHEMA_LOCK = 7_260_001  # any number, the same in every version of this program
+_BLOCK = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
+
+# Every package that owns tables, in the order in which they are created.
+TABLE_OWNERS: tuple[str, ...] = (
+    "runtime",
+    "streams.chunker",
+    "streams.assembler",
+    "projections.jobs",
+    "projections.transcripts",
+    "projections.history",
+    "projections.search",
+    "api.accounts",
+    "api.requests",
+    "effects",
+)
+
+
+class SchemaOutdated(Exception):
+    """The database's tables are not this program's; run `palimpsest schema apply`."""
+
+
+@cache
+def load_sql(package: str, file: str = "queries.sql") -> Mapping[str, str]:
+    """Statements of a `.sql` file by name; each block starts with a line `-- name: <name>`."""
+    text = (files(package) / file).read_text(encoding="utf-8")
+    parts = _BLOCK.split(text)
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+@contextmanager
+def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
+    """A connection that is closed at the end; a lost database raises Unavailable."""
+    try:
+        with psycopg.connect(
+            dsn,
+            autocommit=autocommit,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+        ) as conn:
+            yield conn
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"PostgreSQL: {error}") from error
+
+
+def pool(
+    dsn: str, *, minimum: int = 1, maximum: int = 8
+) -> AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]:
+    """A closed pool of connections for the async processes; open it with `async with`."""
+    return AsyncConnectionPool(
+        dsn,
+        min_size=minimum,
+        max_size=maximum,
+        open=False,
+        timeout=CONNECT_TIMEOUT_S,
+        kwargs={"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"},
+    )
+
+
+@cache
+def _tables() -> tuple[str, ...]:
+    return tuple(
+        (files(owner) / "tables.sql").read_text(encoding="utf-8")
+        for owner in TABLE_OWNERS
+    )
+
+
+def schema_version() -> str:
+    """Fingerprint of all `tables.sql`."""
+    return hashlib.sha256("\n".join(_tables()).encode()).hexdigest()[:16]
+
+
+def apply_schema(dsn: str) -> str:
+    """Creates what is missing, under a lock so that any number of starters may call it; returns the version."""
+    with connection(dsn) as conn:
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+        for text in _tables():
+            conn.execute(text.encode())
+        conn.execute(
+            "INSERT INTO schema_version (version) VALUES (%s) ON CONFLICT DO NOTHING",
+            (schema_version(),),
+        )
+    return schema_version()
+
+
+def check_schema(conn: psycopg.Connection[Any]) -> None:
+    """Raises SchemaOutdated unless this program's tables were applied."""
+    try:
+        with conn.transaction():
+            row = conn.execute(
+                "SELECT 1 FROM schema_version WHERE version = %s", (schema_version(),)
+            ).fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = None
+    if row is None:
+        raise SchemaOutdated(
+            f"tables of version {schema_version()} are missing; run `palimpsest schema apply`"
+        )

@@ -1,0 +1,15 @@
+-- What the consumer loop and `schema apply` need.
+
+CREATE TABLE IF NOT EXISTS schema_version (
+    version text PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The next offset of each consumer, moved in the transaction that holds its effects.
+CREATE TABLE IF NOT EXISTS consumer_offsets (
+    consumer text NOT NULL,
+    topic text NOT NULL,
+    partition int NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)
+);
