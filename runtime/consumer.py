@@ -42,9 +42,7 @@ class StopPartition(Exception):
     """The record at `incoming` cannot be read and must not be skipped: its partition stops, the others go on."""
 
     def __init__(self, incoming: Incoming, reason: str) -> None:
-        super().__init__(
-            f"{incoming.topic}/{incoming.partition}@{incoming.offset}: {reason}"
-        )
+        super().__init__(f"{incoming.topic}/{incoming.partition}@{incoming.offset}: {reason}")
         self.incoming = incoming
 
 
@@ -54,9 +52,7 @@ class Handler(Protocol):
     def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
         """These partitions are ours now; finish here what a crash may have left after a commit."""
 
-    def apply(
-        self, conn: Connection, partition: int, records: Sequence[Incoming]
-    ) -> None:
+    def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
         """Applies records of one partition number inside the open transaction; may raise StopPartition."""
 
     def committed(self, conn: Connection, partition: int) -> None:
@@ -108,7 +104,7 @@ class ConsumerLoop:
             {
                 **consumer_config(self._kafka, self._sub.name, **extra),
                 "error_cb": self._on_error,
-            }  # type: ignore[dict-item]
+            }
         )
         consumer.subscribe(
             [self._kafka.topic(topic) for topic in self._sub.topics],
@@ -138,23 +134,15 @@ class ConsumerLoop:
         if first is None:
             return []
         messages = [first, *consumer.consume(self._sub.batch_records - 1, 0)]
-        return [
-            Incoming.of(message, self._kafka.topic_prefix)
-            for message in messages
-            if self._usable(message)
-        ]
+        return [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
 
     def _usable(self, message: Message) -> bool:
         error = message.error()
         if error is None:
-            return (message.topic() or "").removeprefix(
-                self._kafka.topic_prefix
-            ) in self._sub.topics
+            return (message.topic() or "").removeprefix(self._kafka.topic_prefix) in self._sub.topics
         if error.fatal():
             raise Unavailable(f"Kafka: {error}")
-        log.warning(
-            "the broker reported an error", action="consumer.error", error=str(error)
-        )
+        log.warning("the broker reported an error", action="consumer.error", error=str(error))
         return False
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -173,11 +161,7 @@ class ConsumerLoop:
                 {"consumer": self._consumer, "topics": topics},
             ).fetchall()
         mine = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
-        self._next = {
-            (topic, part): offset
-            for topic, part, offset in rows
-            if (topic, part) in mine
-        }
+        self._next = {(topic, part): offset for topic, part, offset in rows if (topic, part) in mine}
         for tp in partitions:
             tp.offset = self._next[tp.topic.removeprefix(prefix), tp.partition]
         consumer.assign(partitions)
@@ -223,18 +207,10 @@ class ConsumerLoop:
                 why=str(stopped),
             )
             bad = stopped.incoming
-            before = [
-                r for r in records if r.topic != bad.topic or r.offset < bad.offset
-            ]
+            before = [r for r in records if r.topic != bad.topic or r.offset < bad.offset]
             self._stopped.add(partition)
             telemetry.stopped_partitions.set(len(self._stopped))
-            consumer.pause(
-                [
-                    TopicPartition(self._kafka.topic(t), p)
-                    for t, p in self._next
-                    if p == partition
-                ]
-            )
+            consumer.pause([TopicPartition(self._kafka.topic(t), p) for t, p in self._next if p == partition])
             self._apply(conn, partition, before)
 
     def _apply(self, conn: Connection, partition: int, records: list[Incoming]) -> None:
@@ -248,13 +224,9 @@ class ConsumerLoop:
                 self._move(conn, topic, partition, end)
         for topic, end in ends.items():
             self._next[topic, partition] = end
-            telemetry.records_in.labels(topic).inc(
-                sum(record.topic == topic for record in records)
-            )
+            telemetry.records_in.labels(topic).inc(sum(record.topic == topic for record in records))
         self._handler.committed(conn, partition)
-        telemetry.batch_seconds.labels(self._sub.name).observe(
-            time.monotonic() - started
-        )
+        telemetry.batch_seconds.labels(self._sub.name).observe(time.monotonic() - started)
         self._health.moved()
 
     def _move(self, conn: Connection, topic: str, partition: int, end: int) -> None:
@@ -281,18 +253,13 @@ class ConsumerLoop:
         self._health.broker(not self._broker_away)
         lag = 0
         for (topic, partition), following in self._next.items():
-            _, high = consumer.get_watermark_offsets(
-                TopicPartition(self._kafka.topic(topic), partition), cached=True
-            )
+            _, high = consumer.get_watermark_offsets(TopicPartition(self._kafka.topic(topic), partition), cached=True)
             behind = max(0, high - following)
             telemetry.consumer_lag.labels(topic, str(partition)).set(behind)
             lag += behind
         self._health.lag(lag)
         if self._next:
-            offsets = [
-                TopicPartition(self._kafka.topic(t), p, offset)
-                for (t, p), offset in self._next.items()
-            ]
+            offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in self._next.items()]
             consumer.commit(offsets=offsets, asynchronous=True)
 
     def _on_error(self, error: KafkaError) -> None:
@@ -309,10 +276,5 @@ def _answers(consumer: Consumer) -> bool:
 
 
 def _by_partition(records: list[Incoming]) -> list[tuple[int, list[Incoming]]]:
-    ordered = sorted(
-        records, key=lambda record: record.partition
-    )  # stable: order within a topic stays
-    return [
-        (partition, list(group))
-        for partition, group in groupby(ordered, key=lambda record: record.partition)
-    ]
+    ordered = sorted(records, key=lambda record: record.partition)  # stable: order within a topic stays
+    return [(partition, list(group)) for partition, group in groupby(ordered, key=lambda record: record.partition)]

@@ -60,18 +60,14 @@ class Health:
     def report(self) -> tuple[bool, dict[str, object]]:
         """Whether the worker is healthy, and what it says about itself."""
         still_s = self._clock() - self._moved_at
-        stuck = (
-            self._lag > 0 and still_s > self._stuck_after_s and self._broker_reachable
-        )
+        stuck = self._lag > 0 and still_s > self._stuck_after_s and self._broker_reachable
         body = {
             "ready": self._ready,
             "stuck": stuck,
             "lag": self._lag,
             "still_s": round(still_s, 1),
         }
-        return self._ready and not stuck, body | {
-            "broker": self._broker_reachable
-        } | self._details
+        return self._ready and not stuck, body | {"broker": self._broker_reachable} | self._details
 
 
 def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
@@ -80,9 +76,7 @@ def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPSe
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(
-                    200, "text/plain; version=0.0.4", generate_latest(REGISTRY)
-                )
+                self._answer(200, "text/plain; version=0.0.4", generate_latest(REGISTRY))
             elif self.path == "/healthz":
                 healthy, body = health.report()
                 self._answer(

@@ -8,12 +8,15 @@ Knows no view and no engine.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AsyncKafkaError
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 from runtime import settings, telemetry
 from runtime.errors import Unavailable
@@ -28,7 +31,7 @@ TOPIC_READY_TIMEOUT_S = 30.0
 _QUEUE_RECORDS = 20_000
 _MAX_MESSAGE_BYTES = 2_000_000
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | str | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +66,7 @@ class Incoming:
             offset=message.offset() or 0,
             key=_bytes(message.key()),
             value=_bytes(message.value()),
-            headers=tuple(
-                (name, _bytes(value) or b"") for name, value in message.headers() or ()
-            ),
+            headers=tuple((name, _bytes(value) or b"") for name, value in cast(Headers, message.headers() or [])),
             timestamp_ms=message.timestamp()[1],
         )
 
@@ -74,9 +75,7 @@ def _bytes(value: Any) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
-def outgoing(
-    record: Record, topic: str, codec: Codec, partitions: int, source: str
-) -> Outgoing:
+def outgoing(record: Record, topic: str, codec: Codec, partitions: int, source: str) -> Outgoing:
     """Final bytes of a record for a topic; raises ValueError where the topic may not carry it."""
     place = address(record, topic, partitions)
     return Outgoing(
@@ -88,9 +87,7 @@ def outgoing(
     )
 
 
-def dead_letter(
-    incoming: Incoming, group: str, cause: str, message: str, tries: int
-) -> Outgoing:
+def dead_letter(incoming: Incoming, group: str, cause: str, message: str, tries: int) -> Outgoing:
     """The original bytes, key and headers, with `__dlq.errors.*` headers that say where it failed and why."""
     errors = {
         "topic": incoming.topic,
@@ -101,9 +98,7 @@ def dead_letter(
         "message": message,
         "attempts": str(tries),
     }
-    extra = tuple(
-        (f"__dlq.errors.{name}", value.encode()) for name, value in errors.items()
-    )
+    extra = tuple((f"__dlq.errors.{name}", value.encode()) for name, value in errors.items())
     return Outgoing(
         topic=DEAD_LETTERS,
         partition=incoming.partition,
@@ -152,17 +147,13 @@ class EventProducer:
         self._producer.flush(DELIVERY_TIMEOUT_MS / 1000 + 1)
         if len(self._producer) or self._failures:
             failures, self._failures = self._failures, []
-            raise Unavailable(
-                f"{len(self._producer)} records unsent; failures: {failures[:3]}"
-            )
+            raise Unavailable(f"{len(self._producer)} records unsent; failures: {failures[:3]}")
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failures.append(str(error))
         else:
-            telemetry.records_out.labels(
-                (message.topic() or "").removeprefix(self._prefix)
-            ).inc()
+            telemetry.records_out.labels((message.topic() or "").removeprefix(self._prefix)).inc()
 
 
 class AsyncEventProducer:
@@ -213,11 +204,9 @@ class AsyncEventProducer:
         return True
 
 
-def consumer_config(
-    kafka: settings.Kafka, group: str, **extra: str | int | bool
-) -> dict[str, str | int | bool]:
+def consumer_config(kafka: settings.Kafka, group: str, **extra: str | int | bool) -> dict[str, str | int | bool]:
     """What all our consumers share: no automatic commits, every record from the first, quick failure detection."""
-    return {
+    shared: dict[str, str | int | bool] = {
         "bootstrap.servers": kafka.bootstrap,
         "group.id": kafka.group(group),
         "enable.auto.commit": False,
@@ -228,16 +217,15 @@ def consumer_config(
         "max.poll.interval.ms": 300_000,
         "fetch.wait.max.ms": 50,
         "fetch.message.max.bytes": _MAX_MESSAGE_BYTES,
-    } | extra
+    }
+    return shared | extra
 
 
 class TopicMismatch(Exception):
     """A topic exists in another shape than the table says; partition counts are fixed at creation."""
 
 
-def apply_topics(
-    kafka: settings.Kafka, overrides: Mapping[str, Mapping[str, str]] | None = None
-) -> list[str]:
+def apply_topics(kafka: settings.Kafka, overrides: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
     """Creates the missing topics and returns their names; raises TopicMismatch for one in another shape.
 
     `overrides` changes the broker settings of single topics, by name without prefix: local stacks and tests
@@ -249,15 +237,11 @@ def apply_topics(
     wrong = [
         f"{kafka.topic(topic.name)} has {len(found.partitions)} partitions, not {kafka.partitions}"
         for topic in TOPICS
-        if (found := there.get(kafka.topic(topic.name)))
-        and len(found.partitions) != kafka.partitions
+        if (found := there.get(kafka.topic(topic.name))) and len(found.partitions) != kafka.partitions
     ]
     if wrong:
         raise TopicMismatch("; ".join(wrong))
-    wanted = [
-        _new_topic(kafka, topic, (overrides or {}).get(topic.name, {}))
-        for topic in missing
-    ]
+    wanted = [_new_topic(kafka, topic, (overrides or {}).get(topic.name, {})) for topic in missing]
     for name, future in admin.create_topics(wanted).items() if wanted else ():
         try:
             future.result()
@@ -268,9 +252,7 @@ def apply_topics(
     return [kafka.topic(topic.name) for topic in missing]
 
 
-def _new_topic(
-    kafka: settings.Kafka, topic: Topic, overrides: Mapping[str, str]
-) -> NewTopic:
+def _new_topic(kafka: settings.Kafka, topic: Topic, overrides: Mapping[str, str]) -> NewTopic:
     return NewTopic(
         kafka.topic(topic.name),
         num_partitions=kafka.partitions,

@@ -67,9 +67,7 @@ class ObjectStore:
     def put(self, key: str, data: bytes) -> StoredObject:
         """Stores `data` and says what was stored."""
         self._call("put_object", Key=key, Body=data)
-        return StoredObject(
-            key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
-        )
+        return StoredObject(key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     def put_file(self, key: str, path: Path) -> None:
         """Stores a file in parts."""
@@ -112,15 +110,9 @@ class ObjectStore:
         waiting = list(keys)
         for i in range(0, len(waiting), DELETE_BATCH):
             items = [{"Key": key} for key in waiting[i : i + DELETE_BATCH]]
-            answer = self._call(
-                "delete_objects", Delete={"Objects": items, "Quiet": True}
-            )
-            if errors := [
-                e for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING
-            ]:
-                raise Unavailable(
-                    f"object store: {len(errors)} deletes failed, first: {errors[0].get('Code')}"
-                )
+            answer = self._call("delete_objects", Delete={"Objects": items, "Quiet": True})
+            if errors := [e for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING]:
+                raise Unavailable(f"object store: {len(errors)} deletes failed, first: {errors[0].get('Code')}")
 
     def begin(self, key: str) -> Upload:
         """Starts a multipart upload."""
@@ -142,9 +134,7 @@ class ObjectStore:
 
     def finish(self, upload: Upload, tags: list[str]) -> None:
         """Makes the object of its parts."""
-        parts = [
-            {"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)
-        ]
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
         self._call(
             "complete_multipart_upload",
             Key=upload.key,
@@ -161,9 +151,7 @@ class ObjectStore:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _MISSING:
-                raise ObjectMissing(
-                    f"{operation} {arguments.get('Key', self.bucket)}"
-                ) from error
+                raise ObjectMissing(f"{operation} {arguments.get('Key', self.bucket)}") from error
             raise Unavailable(f"object store: {error}") from error
         except (BotoCoreError, OSError) as error:
             raise Unavailable(f"object store: {error}") from error

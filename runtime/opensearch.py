@@ -34,9 +34,7 @@ class SearchEngine:
 
     def __init__(self, search: settings.OpenSearch) -> None:
         self._prefix = search.index_prefix
-        self._client = OpenSearch(
-            search.url, timeout=REQUEST_TIMEOUT_S, max_retries=2, retry_on_timeout=True
-        )
+        self._client = OpenSearch(search.url, timeout=REQUEST_TIMEOUT_S, max_retries=2, retry_on_timeout=True)
 
     def name(self, index: str) -> str:
         """Full name of an index or alias."""
@@ -48,28 +46,20 @@ class SearchEngine:
             if not self._client.indices.exists(index=self.name(index)):
                 self._client.indices.create(index=self.name(index), body=dict(body))
             if not self._client.indices.exists_alias(name=self.name(alias)):
-                self._client.indices.put_alias(
-                    index=self.name(index), name=self.name(alias)
-                )
+                self._client.indices.put_alias(index=self.name(index), name=self.name(alias))
         except TransportError as error:
             if "resource_already_exists" not in str(error):
                 raise Unavailable(f"OpenSearch: {error}") from error
 
     def delete_index(self, index: str) -> None:
         """Deletes an index if it is there."""
-        self._guarded(
-            lambda: self._client.indices.delete(
-                index=self.name(index), ignore_unavailable=True
-            )
-        )
+        self._guarded(lambda: self._client.indices.delete(index=self.name(index), ignore_unavailable=True))
 
     def refresh(self, index: str) -> None:
         """Makes what was written findable now."""
         self._guarded(lambda: self._client.indices.refresh(index=self.name(index)))
 
-    def write(
-        self, index: str, documents: Sequence[Document], refresh: bool = False
-    ) -> None:
+    def write(self, index: str, documents: Sequence[Document], refresh: bool = False) -> None:
         """Writes documents whole, newest version wins; raises Unavailable if any was not taken."""
         if not documents:
             return
@@ -89,44 +79,29 @@ class SearchEngine:
                 params={"refresh": str(refresh).lower()},
             )
         )
-        failed = [
-            item["index"]
-            for item in answer["items"]
-            if item["index"]["status"] not in _OK
-        ]
+        failed = [item["index"] for item in answer["items"] if item["index"]["status"] not in _OK]
         if failed:
-            raise Unavailable(
-                f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {failed[0]}"
-            )
+            raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {failed[0]}")
 
-    def search(
-        self, index: str, body: Mapping[str, Any], routing: str | None = None
-    ) -> Mapping[str, Any]:
+    def search(self, index: str, body: Mapping[str, Any], routing: str | None = None) -> Mapping[str, Any]:
         """The engine's answer to a query built by code."""
         extra = {"routing": routing} if routing else {}
         answer: Mapping[str, Any] = self._guarded(
-            lambda: self._client.search(
-                index=self.name(index), body=dict(body), params=extra
-            )
+            lambda: self._client.search(index=self.name(index), body=dict(body), params=extra)
         )
         return answer
 
     def count(self, index: str) -> int:
         """Documents in an index."""
-        return int(
-            self._guarded(lambda: self._client.count(index=self.name(index)))["count"]
-        )
+        return int(self._guarded(lambda: self._client.count(index=self.name(index)))["count"])
 
     def swap_alias(self, alias: str, old: Iterable[str], new: str) -> None:
         """Points an alias elsewhere in one step."""
         actions: list[dict[str, Any]] = [
-            {"remove": {"index": self.name(index), "alias": self.name(alias)}}
-            for index in old
+            {"remove": {"index": self.name(index), "alias": self.name(alias)}} for index in old
         ]
         actions.append({"add": {"index": self.name(new), "alias": self.name(alias)}})
-        self._guarded(
-            lambda: self._client.indices.update_aliases(body={"actions": actions})
-        )
+        self._guarded(lambda: self._client.indices.update_aliases(body={"actions": actions}))
 
     def reachable(self) -> bool:
         """Whether the engine answers now."""

@@ -66,9 +66,7 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
         raise Unavailable(f"PostgreSQL: {error}") from error
 
 
-def pool(
-    dsn: str, *, minimum: int = 1, maximum: int = 8
-) -> AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]:
+def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]:
     """A closed pool of connections for the async processes; open it with `async with`."""
     return AsyncConnectionPool(
         dsn,
@@ -82,10 +80,7 @@ def pool(
 
 @cache
 def _tables() -> tuple[str, ...]:
-    return tuple(
-        (files(owner) / "tables.sql").read_text(encoding="utf-8")
-        for owner in TABLE_OWNERS
-    )
+    return tuple((files(owner) / "tables.sql").read_text(encoding="utf-8") for owner in TABLE_OWNERS)
 
 
 def schema_version() -> str:
@@ -110,12 +105,8 @@ def check_schema(conn: psycopg.Connection[Any]) -> None:
     """Raises SchemaOutdated unless this program's tables were applied."""
     try:
         with conn.transaction():
-            row = conn.execute(
-                "SELECT 1 FROM schema_version WHERE version = %s", (schema_version(),)
-            ).fetchone()
+            row = conn.execute("SELECT 1 FROM schema_version WHERE version = %s", (schema_version(),)).fetchone()
     except psycopg.errors.UndefinedTable:
         row = None
     if row is None:
-        raise SchemaOutdated(
-            f"tables of version {schema_version()} are missing; run `palimpsest schema apply`"
-        )
+        raise SchemaOutdated(f"tables of version {schema_version()} are missing; run `palimpsest schema apply`")

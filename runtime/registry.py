@@ -43,9 +43,7 @@ class Registry:
 
     def __init__(self, url: str, *, wait: bool = True) -> None:
         """`wait`: keep trying while the registry is away, as workers do; commands pass False."""
-        self._client = httpx.Client(
-            base_url=url, timeout=_REQUEST_TIMEOUT_S, headers={"Accept": _MEDIA_TYPE}
-        )
+        self._client = httpx.Client(base_url=url, timeout=_REQUEST_TIMEOUT_S, headers={"Accept": _MEDIA_TYPE})
         self._wait = wait
         self._ids: dict[str, int] = {}
         self._schemas: dict[int, str] = {}
@@ -53,13 +51,9 @@ class Registry:
     def id_of(self, name: str) -> int:
         """Id of our own version of a record, looked up by exact content."""
         if name not in self._ids:
-            answer = self._call(
-                "POST", f"/subjects/{full_name(name)}", {"schema": schema_text(name)}
-            )
+            answer = self._call("POST", f"/subjects/{full_name(name)}", {"schema": schema_text(name)})
             if answer.status_code == _NOT_FOUND:
-                raise UnknownSchemaId(
-                    f"{full_name(name)} is not registered in this version; run `schemas register`"
-                )
+                raise UnknownSchemaId(f"{full_name(name)} is not registered in this version; run `schemas register`")
             self._ids[name] = int(answer.json()["id"])
         return self._ids[name]
 
@@ -87,9 +81,7 @@ class Registry:
             accept=frozenset({_NOT_FOUND, 409, 422}),
         )
         if answer.is_error:
-            raise IncompatibleSchema(
-                [*self.check(name, text)] or [_worded(name, answer)]
-            )
+            raise IncompatibleSchema([*self.check(name, text)] or [_worded(name, answer)])
         self._call("PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
         return int(answer.json()["id"])
 
@@ -102,21 +94,14 @@ class Registry:
                 (old, text, "old code reading new records"),
             ):
                 if reason := _conflict(reader, writer):
-                    found.append(
-                        Incompatibility(
-                            record=name, version=version, reason=f"{what}: {reason}"
-                        )
-                    )
+                    found.append(Incompatibility(record=name, version=version, reason=f"{what}: {reason}"))
         return found
 
     def _versions(self, subject: str) -> list[tuple[int, str]]:
         answer = self._call("GET", f"/subjects/{subject}/versions")
         if answer.status_code == _NOT_FOUND:
             return []
-        got = [
-            self._call("GET", f"/subjects/{subject}/versions/{n}").json()
-            for n in answer.json()
-        ]
+        got = [self._call("GET", f"/subjects/{subject}/versions/{n}").json() for n in answer.json()]
         return [(int(item["version"]), item["schema"]) for item in got]
 
     def _call(
@@ -136,9 +121,7 @@ class Registry:
                 trouble = f"{type(error).__name__} for {path}"
             if not self._wait:
                 raise Unavailable(f"the schema registry answered: {trouble}")
-            log.warning(
-                "the schema registry is away", action="registry.wait", trouble=trouble
-            )
+            log.warning("the schema registry is away", action="registry.wait", trouble=trouble)
             time.sleep(_RETRY_PAUSE_S)
 
 
@@ -156,10 +139,8 @@ def _worded(name: str, answer: httpx.Response) -> Incompatibility:
 
 def _conflict(reader: str, writer: str) -> str:
     """Empty when `reader` can read what `writer` wrote."""
-    checker = ReaderWriterCompatibilityChecker()
-    result = checker.get_compatibility(
-        avro.schema.parse(reader), avro.schema.parse(writer)
-    )
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return ""
     where = ", ".join(sorted(result.locations)) or "/"
@@ -169,11 +150,7 @@ def _conflict(reader: str, writer: str) -> str:
 def register_all(url: str) -> dict[str, int]:
     """Registers every record's schema; raises IncompatibleSchema before the first refused one is written."""
     registry = Registry(url, wait=False)
-    reasons = [
-        reason
-        for name in record_names()
-        for reason in registry.check(name, schema_text(name))
-    ]
+    reasons = [reason for name in record_names() for reason in registry.check(name, schema_text(name))]
     if reasons:
         raise IncompatibleSchema(reasons)
     return {name: registry.register(name, schema_text(name)) for name in record_names()}

@@ -37,18 +37,14 @@ class Source:
         """A whole number of at least `minimum`."""
         text = self.text(name, str(default))
         if not text.lstrip("-").isdigit() or int(text) < minimum:
-            raise SettingsError(
-                f"{PREFIX}{name} must be a whole number of at least {minimum}, not {text!r}"
-            )
+            raise SettingsError(f"{PREFIX}{name} must be a whole number of at least {minimum}, not {text!r}")
         return int(text)
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         """One of `allowed`."""
         text = self.text(name, default)
         if text not in allowed:
-            raise SettingsError(
-                f"{PREFIX}{name} must be one of {', '.join(allowed)}, not {text!r}"
-            )
+            raise SettingsError(f"{PREFIX}{name} must be one of {', '.join(allowed)}, not {text!r}")
         return text
 
 
@@ -151,16 +147,12 @@ class Settings:
             objects=_objects(source),
             speech=_speech(source),
             limits=_limits(source),
-            upload_topic=source.choice(
-                "UPLOAD_TOPIC", "uploads", ("uploads", "uploads.long")
-            ),
+            upload_topic=source.choice("UPLOAD_TOPIC", "uploads", ("uploads", "uploads.long")),
             instance_id=source.text("INSTANCE_ID", ""),
             api_host=source.text("API_HOST", "127.0.0.1"),
             api_port=source.number("API_PORT", 8000),
             health_port=source.number("HEALTH_PORT", 0),
-            log_level=source.choice(
-                "LOG_LEVEL", "info", ("debug", "info", "warning", "error")
-            ),
+            log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             temp_dir=Path(source.text("TEMP_DIR", "/tmp")),
         )
 
@@ -168,9 +160,7 @@ class Settings:
 def _kafka(source: Source) -> Kafka:
     prefix = source.text("TOPIC_PREFIX", "")
     if prefix and not prefix.endswith("."):
-        raise SettingsError(
-            f"{PREFIX}TOPIC_PREFIX must be empty or end in a dot, not {prefix!r}"
-        )
+        raise SettingsError(f"{PREFIX}TOPIC_PREFIX must be empty or end in a dot, not {prefix!r}")
     return Kafka(
         bootstrap=source.text("KAFKA_BOOTSTRAP"),
         topic_prefix=prefix,
@@ -210,8 +200,6 @@ def _limits(source: Source) -> Limits:
         max_upload_bytes=source.number("MAX_UPLOAD_BYTES", 2_000_000_000, minimum=1),
         max_audio_s=source.number("MAX_AUDIO_S", 43_200, minimum=1),
         interactive_audio_s=source.number("INTERACTIVE_AUDIO_S", 300, minimum=1),
-        tenant_interactive_minutes=source.number(
-            "TENANT_INTERACTIVE_MINUTES", 30, minimum=1
-        ),
+        tenant_interactive_minutes=source.number("TENANT_INTERACTIVE_MINUTES", 30, minimum=1),
         retry_days=source.number("RETRY_DAYS", 7),
     )

@@ -28,12 +28,8 @@ batch_seconds = Histogram(
     namespace=NAMESPACE,
     buckets=_STAGE_BUCKETS_S,
 )
-chunks_answered = Counter(
-    "chunks_answered", "Chunks answered", ["task", "outcome"], namespace=NAMESPACE
-)
-audio_seconds = Counter(
-    "audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE
-)
+chunks_answered = Counter("chunks_answered", "Chunks answered", ["task", "outcome"], namespace=NAMESPACE)
+audio_seconds = Counter("audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE)
 jobs_accepted = Counter("jobs_accepted", "Jobs accepted", namespace=NAMESPACE)
 jobs_ended = Counter("jobs_ended", "Jobs ended", ["status"], namespace=NAMESPACE)
 consumer_lag = Gauge(
@@ -52,9 +48,7 @@ stopped_partitions = Gauge(
     "Partitions stopped at a record that cannot be read",
     namespace=NAMESPACE,
 )
-model_load_seconds = Gauge(
-    "model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE
-)
+model_load_seconds = Gauge("model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE)
 child_restarts = Counter(
     "child_restarts",
     "Model or decoder processes started again",

@@ -65,9 +65,7 @@ def full_name(name: str) -> str:
 def _plain(schema: Any) -> Any:
     """The schema without logical types: inside our code a time stays the integer it is on the wire."""
     if isinstance(schema, dict):
-        return {
-            key: _plain(value) for key, value in schema.items() if key != "logicalType"
-        }
+        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     return schema
@@ -89,13 +87,9 @@ class Codec:
         name = type(record).__name__
         out = io.BytesIO()
         out.write(_FRAME.pack(0, self._ids.id_of(name)))
-        schemaless_writer(
-            out, _parsed(schema_text(name)), msgspec.to_builtins(record), strict=True
-        )
+        schemaless_writer(out, _parsed(schema_text(name)), msgspec.to_builtins(record), strict=True)
         if out.tell() > MAX_RECORD_BYTES:
-            raise RecordTooLarge(
-                f"{name} of job {record.job_id} takes {out.tell()} bytes"
-            )
+            raise RecordTooLarge(f"{name} of job {record.job_id} takes {out.tell()} bytes")
         return out.getvalue()
 
     def decode(self, data: bytes) -> Record:
@@ -128,9 +122,7 @@ def _read(data: bytes, writer: Any, cls: type[Record]) -> Record:
 
 def headers(record: Record, source: str) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0 headers (Kafka binary mode): routing copies of what the record says itself."""
-    time = datetime.fromtimestamp(record.occurred_at / 1000, UTC).isoformat(
-        timespec="milliseconds"
-    )
+    time = datetime.fromtimestamp(record.occurred_at / 1000, UTC).isoformat(timespec="milliseconds")
     values = {
         "ce_specversion": "1.0",
         "ce_id": record.event_id,

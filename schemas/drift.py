@@ -27,24 +27,17 @@ _MISSING = object()
 
 def differences() -> list[str]:
     """One sentence for each way in which schema files and Python types disagree."""
-    on_disk = {
-        entry.name.removesuffix(".avsc")
-        for entry in (files("schemas") / "avro").iterdir()
-    }
+    on_disk = {entry.name.removesuffix(".avsc") for entry in (files("schemas") / "avro").iterdir()}
     found = [f"{name}: no schema file" for name in set(record_names()) - on_disk]
     found += [f"{name}.avsc: no Python type" for name in on_disk - set(record_names())]
     nested: dict[str, Any] = {}
     for cls in get_args(Record):
         if cls.__name__ in on_disk:
-            found += _compare(
-                cls, json.loads(schema_text(cls.__name__)), nested, cls.__name__
-            )
+            found += _compare(cls, json.loads(schema_text(cls.__name__)), nested, cls.__name__)
     return found
 
 
-def _compare(
-    cls: type[Any], schema: Mapping[str, Any], nested: dict[str, Any], path: str
-) -> Iterator[str]:
+def _compare(cls: type[Any], schema: Mapping[str, Any], nested: dict[str, Any], path: str) -> Iterator[str]:
     hints = get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     avro = {field["name"]: field for field in schema["fields"]}
@@ -53,14 +46,10 @@ def _compare(
     for name in fields.keys() ^ avro.keys():
         yield f"{path}.{name}: only in {'Python' if name in fields else 'the schema'}"
     for name in fields.keys() & avro.keys():
-        yield from _field(
-            hints[name], fields[name], avro[name], nested, f"{path}.{name}"
-        )
+        yield from _field(hints[name], fields[name], avro[name], nested, f"{path}.{name}")
 
 
-def _field(
-    hint: Any, field: Any, avro: Mapping[str, Any], nested: dict[str, Any], path: str
-) -> Iterator[str]:
+def _field(hint: Any, field: Any, avro: Mapping[str, Any], nested: dict[str, Any], path: str) -> Iterator[str]:
     if not avro.get("doc"):
         yield f"{path}: no doc"
     yield from _type(hint, avro["type"], nested, path)
@@ -73,28 +62,17 @@ def _field(
 def _type(hint: Any, avro: Any, nested: dict[str, Any], path: str) -> Iterator[str]:
     if get_origin(hint) in (Union, types.UnionType):
         inner = [arg for arg in get_args(hint) if arg is not types.NoneType]
-        if (
-            not isinstance(avro, list)
-            or avro[0] != "null"
-            or len(inner) != 1
-            or len(avro) != 2
-        ):
+        if not isinstance(avro, list) or avro[0] != "null" or len(inner) != 1 or len(avro) != 2:
             yield f"{path}: {hint} against {avro}"
         else:
             yield from _type(inner[0], avro[1], nested, path)
     elif get_origin(hint) is tuple:
         yield from _type(get_args(hint)[0], _inside(avro, "items"), nested, f"{path}[]")
     elif get_origin(hint) is not None:
-        yield from _type(
-            get_args(hint)[1], _inside(avro, "values"), nested, f"{path}{{}}"
-        )
-    elif dataclasses.is_dataclass(hint) or (
-        isinstance(hint, type) and issubclass(hint, StrEnum)
-    ):
+        yield from _type(get_args(hint)[1], _inside(avro, "values"), nested, f"{path}{{}}")
+    elif dataclasses.is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, StrEnum)):
         yield from _named(hint, avro, nested, path)
-    elif (avro["type"] if isinstance(avro, dict) else avro) not in _PRIMITIVES.get(
-        hint, set()
-    ):
+    elif (avro["type"] if isinstance(avro, dict) else avro) not in _PRIMITIVES.get(hint, set()):
         yield f"{path}: {hint} against {avro}"
 
 
@@ -126,11 +104,7 @@ def _flat(avro: Mapping[str, Any]) -> Any:
     """Fields with nested definitions replaced by their names, so that first and later uses compare equal."""
 
     def name_only(item: Any) -> Any:
-        if (
-            isinstance(item, dict)
-            and "name" in item
-            and item.get("type") in ("record", "enum")
-        ):
+        if isinstance(item, dict) and "name" in item and item.get("type") in ("record", "enum"):
             return item["name"]
         if isinstance(item, dict):
             return {key: name_only(value) for key, value in item.items()}

@@ -325,13 +325,7 @@ class JobErased(Fact):
 
 
 UploadRecord = UploadReceived | AudioPrepared | AudioRejected
-ControlRecord = (
-    CancellationRequested
-    | RetryRequested
-    | ErasureRequested
-    | DeadlinePassed
-    | FeedbackSubmitted
-)
+ControlRecord = CancellationRequested | RetryRequested | ErasureRequested | DeadlinePassed | FeedbackSubmitted
 ChunkRecord = ChunkCut
 TranscriptionRecord = ChunkTranscribed | ChunkDiarized | ChunkFailed
 CorrectionRecord = CorrectionSubmitted | SpeakerNameSubmitted | SpeakerMergeSubmitted
@@ -351,11 +345,4 @@ TranscriptRecord = (
     | FeedbackGiven
     | JobErased
 )
-Record = (
-    UploadRecord
-    | ControlRecord
-    | ChunkRecord
-    | TranscriptionRecord
-    | CorrectionRecord
-    | TranscriptRecord
-)
+Record = UploadRecord | ControlRecord | ChunkRecord | TranscriptionRecord | CorrectionRecord | TranscriptRecord

@@ -150,7 +150,5 @@ def address(record: records.Record, topic: str, partitions: int) -> Address:
         key = chunk_key(record.job_id, record.index)
         return Address(topic=topic, key=key, partition=partition_for(key, partitions))
     job = record.job_id.encode()
-    key = (
-        fact_key(record.job_id, record.seq) if isinstance(record, records.Fact) else job
-    )
+    key = fact_key(record.job_id, record.seq) if isinstance(record, records.Fact) else job
     return Address(topic=topic, key=key, partition=partition_for(job, partitions))
