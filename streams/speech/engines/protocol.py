@@ -21,13 +21,17 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChunkAudio:
-    """A chunk as a model sees it. Times are in the recording; `samples` is float32 mono at 16 kHz with its margins."""
+    """A chunk as a model sees it. Times are in the recording; `samples` is float32 mono at 16 kHz with its margins.
+
+    `round` is 0 at first and one more for each retry that a client asked for.
+    """
 
     samples: NDArray[np.float32]
     object_start_ms: int
     start_ms: int
     end_ms: int
     options: TranscriptionOptions
+    round: int = 0
 
     def core(self) -> NDArray[np.float32]:
         """The samples between `start_ms` and `end_ms`."""
