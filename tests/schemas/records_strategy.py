@@ -17,6 +17,6 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 st.register_type_strategy(Mapping, lambda _: st.dictionaries(TEXT, TEXT, max_size=3))
 
 
-def any_record() -> st.SearchStrategy[Any]:
-    """A record of any kind with any content that its types allow."""
-    return st.one_of([st.builds(cls) for cls in get_args(Record)])
+def any_record(*kinds: type[Record]) -> st.SearchStrategy[Any]:
+    """A record of one of `kinds`, or of any kind, with any content that its types allow."""
+    return st.one_of([st.builds(cls) for cls in kinds or get_args(Record)])

@@ -1,0 +1,48 @@
+"""Named SQL, tables and the check that they are this program's."""
+
+import threading
+from collections.abc import Mapping
+
+import pytest
+
+from runtime.errors import Unavailable
+from runtime.postgres import TABLE_OWNERS, SchemaOutdated, apply_schema, check_schema, connection, load_sql
+from runtime.settings import Settings
+
+
+def test_statements_are_found_by_name() -> None:
+    sql = load_sql("runtime")
+    assert sql["move_offset"].startswith("UPDATE consumer_offsets")
+    assert "-- name" not in sql["next_offsets"]
+
+
+def test_every_owner_has_tables() -> None:
+    assert len(set(TABLE_OWNERS)) == len(TABLE_OWNERS)
+
+
+def test_any_number_of_starters_may_apply_the_tables(workspace: Mapping[str, str]) -> None:
+    dsn = Settings.read(workspace).postgres_dsn
+    starters = [threading.Thread(target=apply_schema, args=(dsn,)) for _ in range(4)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    with connection(dsn) as conn:
+        check_schema(conn)
+
+
+def test_other_tables_are_refused(workspace: Mapping[str, str]) -> None:
+    with connection(Settings.read(workspace).postgres_dsn) as conn:
+        conn.execute("DELETE FROM schema_version")
+        with pytest.raises(SchemaOutdated, match="schema apply"):
+            check_schema(conn)
+        conn.rollback()
+        conn.execute("DROP TABLE schema_version")
+        with pytest.raises(SchemaOutdated):
+            check_schema(conn)
+        conn.rollback()
+
+
+def test_a_database_that_is_away_is_unavailable() -> None:
+    with pytest.raises(Unavailable), connection("postgresql://127.0.0.1:9/none"):
+        pass
