@@ -64,7 +64,7 @@ class ObjectStore:
         except ObjectMissing:
             self._call("create_bucket")
 
-    def put(self, key: str, data: bytes) -> StoredObject:
+    def put(self, key: str, data: bytes | bytearray) -> StoredObject:
         """Stores `data` and says what was stored."""
         self._call("put_object", Key=key, Body=data)
         return StoredObject(key=key, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
@@ -121,7 +121,7 @@ class ObjectStore:
             upload_id=self._call("create_multipart_upload", Key=key)["UploadId"],
         )
 
-    def part(self, upload: Upload, number: int, data: bytes) -> str:
+    def part(self, upload: Upload, number: int, data: bytes | bytearray) -> str:
         """Stores part `number` (from 1; all but the last at least 5 MiB) and returns its tag."""
         answer = self._call(
             "upload_part",

@@ -6,19 +6,21 @@ The tables of all packages are applied together by `palimpsest schema apply`; pr
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from runtime.errors import Unavailable
 
 Connection = psycopg.Connection[TupleRow]
+AsyncConnection = psycopg.AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[AsyncConnection]
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 60_000
 _SCHEMA_LOCK = 7_260_001  # any number, the same in every version of this program
@@ -66,7 +68,7 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
         raise Unavailable(f"PostgreSQL: {error}") from error
 
 
-def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]:
+def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> Pool:
     """A closed pool of connections for the async processes; open it with `async with`."""
     return AsyncConnectionPool(
         dsn,
@@ -76,6 +78,16 @@ def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> AsyncConnectionPool
         timeout=CONNECT_TIMEOUT_S,
         kwargs={"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"},
     )
+
+
+@asynccontextmanager
+async def borrowed(connections: Pool) -> AsyncIterator[AsyncConnection]:
+    """A connection of the pool in one transaction; a lost database raises Unavailable."""
+    try:
+        async with connections.connection() as conn:
+            yield conn
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Unavailable(f"PostgreSQL: {error}") from error
 
 
 @cache

@@ -126,6 +126,8 @@ class Settings:
     limits: Limits
     upload_topic: str
     instance_id: str
+    secret_key: str
+    nudge_period_s: int
     api_host: str
     api_port: int
     health_port: int
@@ -149,6 +151,8 @@ class Settings:
             limits=_limits(source),
             upload_topic=source.choice("UPLOAD_TOPIC", "uploads", ("uploads", "uploads.long")),
             instance_id=source.text("INSTANCE_ID", ""),
+            secret_key=source.text("SECRET_KEY", ""),
+            nudge_period_s=source.number("NUDGE_PERIOD_S", 3_600, minimum=1),
             api_host=source.text("API_HOST", "127.0.0.1"),
             api_port=source.number("API_PORT", 8000),
             health_port=source.number("HEALTH_PORT", 0),

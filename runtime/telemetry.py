@@ -56,6 +56,19 @@ child_restarts = Counter(
     namespace=NAMESPACE,
 )
 
+upload_bytes = Counter("upload_bytes", "Bytes of audio taken in", namespace=NAMESPACE)
+idempotent_replays = Counter(
+    "idempotent_replays", "Requests answered from an earlier one", namespace=NAMESPACE
+)
+acceptances_repeated = Counter(
+    "acceptances_repeated",
+    "Accepted uploads produced again because they had not reached the log",
+    namespace=NAMESPACE,
+)
+objects_deleted = Counter(
+    "objects_deleted", "Objects deleted by sweeps", ["reason"], namespace=NAMESPACE
+)
+
 
 def configure(process: str, level: str) -> None:
     """Sends structlog's and the standard library's records to standard error as JSON lines that name the process."""
