@@ -1,0 +1,107 @@
+"""The operator commands: which there are, and what they take.
+
+In: the parser. Out: commands that load what they need only when they run, so that `palimpsest search` does not wait
+for the drivers of Kafka and PostgreSQL. Must not know how anything is done.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+
+DEAD_LETTERS_LIMIT = 50
+Run = Callable[[argparse.Namespace], int]
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds every operator command outside the local stack's."""
+    _family(
+        subparsers,
+        "topics",
+        "Kafka topics",
+        {"apply": (_topics_apply, "create the missing topics; refuse a change of partitions")},
+    )
+    _family(
+        subparsers,
+        "schemas",
+        "Avro schemas in the registry",
+        {
+            "check": (_schemas_check, "say what would break readers or writers of any registered version"),
+            "register": (_schemas_register, "register every record's schema under FULL_TRANSITIVE"),
+        },
+    )
+    _family(subparsers, "schema", "PostgreSQL tables", {"apply": (_schema_apply, "create the missing tables")})
+    _dead_letters(subparsers)
+
+
+def _family(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    title: str,
+    actions: Mapping[str, tuple[Run, str]],
+) -> dict[str, argparse.ArgumentParser]:
+    parser = subparsers.add_parser(name, help=title, description=f"{title}.")
+    inner = parser.add_subparsers(required=True, metavar="ACTION")
+    made = {}
+    for action, (run, sentence) in actions.items():
+        made[action] = inner.add_parser(action, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
+        made[action].set_defaults(run=run)
+    return made
+
+
+def _dead_letters(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _family(
+        subparsers,
+        "dead-letters",
+        "records that could not be processed",
+        {
+            "list": (_dead_letters_list, "show the newest ones as a table"),
+            "show": (_dead_letters_show, "show one whole: headers and content"),
+        },
+    )
+    made["list"].add_argument(
+        "--limit", type=int, default=DEAD_LETTERS_LIMIT, metavar="N", help=f"default: {DEAD_LETTERS_LIMIT}"
+    )
+    made["list"].add_argument("--json", action="store_true", help="as JSON")
+    made["show"].add_argument("place", type=_place, metavar="PARTITION/OFFSET", help="its place, as `list` shows it")
+
+
+def _place(text: str) -> tuple[int, int]:
+    partition, _, offset = text.partition("/")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise argparse.ArgumentTypeError("must be a partition and an offset, such as 2/17")
+    return int(partition), int(offset)
+
+
+def _topics_apply(arguments: argparse.Namespace) -> int:
+    from cli.contract import run_topics
+
+    return run_topics(arguments)
+
+
+def _schemas_check(arguments: argparse.Namespace) -> int:
+    from cli.contract import run_check
+
+    return run_check(arguments)
+
+
+def _schemas_register(arguments: argparse.Namespace) -> int:
+    from cli.contract import run_register
+
+    return run_register(arguments)
+
+
+def _schema_apply(arguments: argparse.Namespace) -> int:
+    from cli.contract import run_tables
+
+    return run_tables(arguments)
+
+
+def _dead_letters_list(arguments: argparse.Namespace) -> int:
+    from cli.dead_letters import run_list
+
+    return run_list(arguments)
+
+
+def _dead_letters_show(arguments: argparse.Namespace) -> int:
+    from cli.dead_letters import run_show
+
+    return run_show(arguments)

@@ -1,0 +1,78 @@
+"""Reading a topic to its end, outside any consumer group: what operator commands, proofs and measurements do.
+
+In: a topic's name without prefix. Out: its records as they are at the start of the reading, partition by partition.
+Commits nothing, so that looking changes nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from runtime.errors import Unavailable
+from runtime.kafka import Incoming
+from runtime.settings import Kafka
+
+ANSWER_TIMEOUT_S = 30.0
+_BATCH = 1_000
+_POLL_S = 1.0
+
+
+def read_topic(kafka: Kafka, name: str) -> Iterator[Incoming]:
+    """Every record now on the topic, tombstones included; raises Unavailable."""
+    with _consumer(kafka) as consumer:
+        ends = _ends(consumer, kafka.topic(name))
+        waiting = {partition for partition, (low, high) in ends.items() if low < high}
+        consumer.assign([TopicPartition(kafka.topic(name), p, OFFSET_BEGINNING) for p in waiting])
+        while waiting:
+            for message in consumer.consume(_BATCH, _POLL_S):
+                partition = message.partition() or 0
+                if (error := message.error()) is not None:
+                    if error.code() != KafkaError._PARTITION_EOF:
+                        raise Unavailable(f"Kafka: {error}")
+                    waiting.discard(partition)
+                elif (message.offset() or 0) < ends[partition][1]:
+                    yield Incoming.of(message, kafka.topic_prefix)
+
+
+def read_from(kafka: Kafka, name: str, partition: int, offset: int) -> Incoming | None:
+    """The record at exactly this place, or None."""
+    with _consumer(kafka) as consumer:
+        low, high = _ends(consumer, kafka.topic(name)).get(partition, (0, 0))
+        if not low <= offset < high:
+            return None
+        consumer.assign([TopicPartition(kafka.topic(name), partition, offset)])
+        for message in consumer.consume(1, ANSWER_TIMEOUT_S):
+            if message.error() is None and message.offset() == offset:
+                return Incoming.of(message, kafka.topic_prefix)
+    return None
+
+
+@contextmanager
+def _consumer(kafka: Kafka) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            # librdkafka demands a group even where nothing is committed.
+            "group.id": kafka.group("reader"),
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        yield consumer
+    except KafkaException as error:
+        raise Unavailable(f"Kafka: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+    """First and next offset of each partition."""
+    found = consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
+    if found.error is not None:
+        raise Unavailable(f"Kafka: {topic}: {found.error}")
+    return {
+        partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_TIMEOUT_S)
+        for partition in found.partitions
+    }
