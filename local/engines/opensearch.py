@@ -1,0 +1,65 @@
+"""OpenSearch as one node, started by the runner artifact that brings its modules.
+
+In: a site. Out: its configuration, command and readiness probe. Must not know our indexes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from local.artifacts import ensure_engine
+from local.engines.java import java_command
+from local.engines.program import Engine, Program, Site, data_folder
+from local.ports import LOOPBACK
+
+HEAP_MB = 512
+PROBE_TIMEOUT_S = 5.0
+
+CONFIGURATION = """\
+# A laptop with a full disk still searches; without this every index turns read-only at 95 %.
+cluster.routing.allocation.disk.threshold_enabled: false
+# A typing error in an index name is an error, not a new index.
+action.auto_create_index: false
+"""
+
+START_SCRIPT = Path(__file__).with_name("opensearch_start.js")
+
+
+def prepare(site: Site) -> None:
+    ensure_engine("opensearch", site.layout.engines / "opensearch")
+    configuration = data_folder(site, "opensearch") / "config"
+    configuration.mkdir(exist_ok=True)
+    (configuration / "opensearch.yml").write_text(CONFIGURATION)
+
+
+def program(site: Site) -> Program:
+    folder = data_folder(site, "opensearch")
+    options = [
+        # The bundled runtime has no locale data of its own; ICU's service provider stands in.
+        "-Djava.locale.providers=CLDR,SPI",
+        "--enable-native-access=ALL-UNNAMED",
+        "-cp",
+        str(site.layout.engines / "opensearch" / "*"),
+    ]
+    arguments = ["org.mozilla.javascript.tools.shell.Main", "-opt", "-1", str(START_SCRIPT), str(folder)]
+    arguments += [LOOPBACK, str(site.port("opensearch")), str(site.port("opensearch-transport"))]
+    return Program(name="opensearch", command=java_command(HEAP_MB, options, arguments), stop_wait_s=30)
+
+
+def probe(site: Site) -> None:
+    """Ask for the cluster's health; it is usable when every primary shard is."""
+    url = f"http://{site.address('opensearch')}/_cluster/health"
+    status = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"]
+    if status == "red":
+        raise ConnectionError("the cluster is red")
+
+
+OPENSEARCH = Engine(
+    name="opensearch",
+    ports=("opensearch", "opensearch-transport"),
+    prepare=prepare,
+    program=program,
+    probe=probe,
+)

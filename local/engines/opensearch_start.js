@@ -1,0 +1,18 @@
+// Starts one OpenSearch node through the runner, on ports of our choice: the runner's own command line ends at 9299.
+// Arguments: folder, host, HTTP port, transport port.
+const [folder, host, httpPort, transportPort] = Array.from(arguments, String);
+const Runner = Packages.org.codelibs.opensearch.runner.OpenSearchRunner;
+
+const runner = new Runner();
+runner.onBuild(new Runner.Builder({
+  build: function (_number, settings) {
+    settings.put("network.host", host);
+    settings.put("http.port", httpPort);
+    settings.put("transport.port", transportPort);
+  },
+}));
+
+const ended = new java.util.concurrent.CountDownLatch(1);
+java.lang.Runtime.getRuntime().addShutdownHook(new java.lang.Thread(function () { runner.close(); }));
+runner.build(["-basePath", folder, "-numOfNode", "1", "-clusterName", "palimpsest", "-printOnFailure"]);
+ended.await();

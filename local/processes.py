@@ -1,0 +1,94 @@
+"""The table of our own processes, as the local stack runs them.
+
+In: a site and settings. Out: supervised programs and where each says that it is ready.
+Must not import the processes: each is a command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import httpx
+
+from local.engines.program import Program, Site
+
+PROBE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Process:
+    """One of our processes; its name is also its row in the port table."""
+
+    name: str
+    arguments: tuple[str, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    ready_path: str = "/healthz"
+    # The longest drain: a speech worker finishes the batch that its model is at.
+    stop_wait_s: int = 30
+    # The first start imports torch and loads the model.
+    ready_within_s: int = 60
+
+
+def _process(name: str, *arguments: str, **settings: str) -> Process:
+    return Process(name=name, arguments=arguments, settings=settings)
+
+
+_CHUNKER = ("-m", "streams.chunker.app")
+_SPEECH = ("-m", "streams.speech.worker", "--role")
+
+PROCESSES = MappingProxyType(
+    {
+        process.name: process
+        for process in (
+            Process(name="api", arguments=("-m", "api.main"), ready_path="/ready"),
+            _process("chunker", *_CHUNKER, PALIMPSEST_UPLOAD_TOPIC="uploads"),
+            _process("chunker-long", *_CHUNKER, PALIMPSEST_UPLOAD_TOPIC="uploads.long"),
+            Process(name="speech-asr", arguments=(*_SPEECH, "asr"), ready_within_s=180),
+            Process(name="speech-diarization", arguments=(*_SPEECH, "diarization"), ready_within_s=180),
+            _process("assembler", "-m", "streams.assembler.worker"),
+            _process("projector", "-m", "projections.projector"),
+            _process("effects", "-m", "effects.main"),
+        )
+    }
+)
+
+# In this order they are asked to end: first nobody can hand in work, then what is under way is put down.
+STOP_ORDER = (
+    ("api",),
+    ("effects", "chunker", "chunker-long"),
+    ("speech-asr", "speech-diarization"),
+    ("assembler",),
+    ("projector",),
+)
+
+
+def process_settings(process: Process, site: Site, shared: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment that is this process's own."""
+    health = {} if process.name == "api" else {"PALIMPSEST_HEALTH_PORT": str(site.port(process.name))}
+    # A name that lasts: a killed consumer comes back as the member it was, and nobody waits for its session to end.
+    return {**shared, **process.settings, **health, "PALIMPSEST_INSTANCE_ID": process.name}
+
+
+def process_program(process: Process, site: Site, shared: Mapping[str, str]) -> Program:
+    """The process as the supervisor runs it."""
+    return Program(
+        name=process.name,
+        command=(sys.executable, *process.arguments),
+        environment={**process_settings(process, site, shared), "PYTHONUNBUFFERED": "1"},
+        stop_wait_s=process.stop_wait_s,
+        start_s=2,
+        start_tries=5,
+    )
+
+
+def process_url(process: Process, site: Site) -> str:
+    """Where the process says whether it is ready."""
+    return f"http://{site.address(process.name)}{process.ready_path}"
+
+
+def probe_process(process: Process, site: Site) -> None:
+    """Raise an httpx error until the process says that it is ready."""
+    httpx.get(process_url(process, site), timeout=PROBE_TIMEOUT_S).raise_for_status()
