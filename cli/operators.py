@@ -8,6 +8,8 @@ import argparse
 from collections.abc import Callable, Mapping
 
 DEAD_LETTERS_LIMIT = 50
+# The tenant whose key the local stack makes.
+LOCAL_TENANT = "local"
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -29,6 +31,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         },
     )
     _family(subparsers, "schema", "PostgreSQL tables", {"apply": (_schema_apply, "create the missing tables")})
+    _keys(subparsers)
     _dead_letters(subparsers)
 
 
@@ -45,6 +48,23 @@ def _family(
         made[action] = inner.add_parser(action, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
         made[action].set_defaults(run=run)
     return made
+
+
+def _keys(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _family(
+        subparsers,
+        "keys",
+        "API keys",
+        {
+            "create": (_keys_create, "make a key and print it, once"),
+            "list": (_keys_list, "show a tenant's keys, also revoked ones"),
+            "revoke": (_keys_revoke, "end a key everywhere within five seconds"),
+        },
+    )
+    for action in ("create", "list"):
+        made[action].add_argument("--tenant", default=LOCAL_TENANT, help=f"whose (default: {LOCAL_TENANT})")
+    made["create"].add_argument("--name", required=True, help="what it is for, such as the program that will use it")
+    made["revoke"].add_argument("key_id", metavar="KEY", help="its id, as `list` shows it: eight characters")
 
 
 def _dead_letters(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -93,6 +113,24 @@ def _schema_apply(arguments: argparse.Namespace) -> int:
     from cli.contract import run_tables
 
     return run_tables(arguments)
+
+
+def _keys_create(arguments: argparse.Namespace) -> int:
+    from cli.keys import run_create
+
+    return run_create(arguments)
+
+
+def _keys_list(arguments: argparse.Namespace) -> int:
+    from cli.keys import run_list
+
+    return run_list(arguments)
+
+
+def _keys_revoke(arguments: argparse.Namespace) -> int:
+    from cli.keys import run_revoke
+
+    return run_revoke(arguments)
 
 
 def _dead_letters_list(arguments: argparse.Namespace) -> int:
