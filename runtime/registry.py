@@ -143,8 +143,9 @@ def _conflict(reader: str, writer: str) -> str:
     result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return ""
+    kinds = ", ".join(sorted(kind.value.replace("_", " ") for kind in result.incompatibilities))
     where = ", ".join(sorted(result.locations)) or "/"
-    return f"{'; '.join(sorted(result.messages))} (at {where})"
+    return f"{kinds}: {'; '.join(sorted(result.messages))} (at {where})"
 
 
 def register_all(url: str) -> dict[str, int]:

@@ -1,0 +1,80 @@
+"""The log of finished jobs as a stranger reads it, and a fold of its own: what the views must show.
+
+Shares no line with assembler or projections.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from runtime.settings import Settings
+
+READ_TIMEOUT_S = 30.0
+ENDING = {"TranscriptCompleted": "completed", "JobFailed": "failed", "JobCancelled": "cancelled"}
+Fact = dict[str, Any]
+
+
+class History:
+    """All facts of a `transcripts` topic, each once, with every way in which the log breaks its promise."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.facts: dict[str, list[Fact]] = defaultdict(list)
+        self.violations: list[str] = []
+        seen: dict[bytes, bytes] = {}
+        deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}), return_record_name=True)
+        topic = settings.kafka.topic("transcripts")
+        for key, value in _read(settings.kafka.bootstrap, topic):
+            if value is None or seen.get(key) == value:
+                continue
+            if key in seen:
+                self.violations.append(f"{key!r} stands twice with other content")
+            seen[key] = value
+            name, fields = deserialize(value, SerializationContext(topic, MessageField.VALUE))
+            self.facts[fields["job_id"]].append({"kind": name.removeprefix("palimpsest."), **fields})
+        for job_id, facts in self.facts.items():
+            self._check(job_id, facts)
+
+    def _check(self, job_id: str, facts: list[Fact]) -> None:
+        numbers = [fact["seq"] for fact in facts]
+        if numbers != list(range(1, len(facts) + 1)):
+            self.violations.append(f"{job_id}: numbered {numbers}")
+        endings = [fact["kind"] for fact in facts if fact["kind"] in ENDING]
+        if len(endings) > 1 + sum(fact["kind"] == "JobRetried" for fact in facts):
+            self.violations.append(f"{job_id}: ended as {endings}")
+        completed = [(fact["index"], fact["round"]) for fact in facts if fact["kind"] == "ChunkCompleted"]
+        if len(completed) != len(set(completed)):
+            self.violations.append(f"{job_id}: chunks completed twice: {completed}")
+
+    def status(self, job_id: str) -> str:
+        """How the job ended."""
+        return next((ENDING[f["kind"]] for f in reversed(self.facts[job_id]) if f["kind"] in ENDING), "open")
+
+    def segments(self, job_id: str) -> dict[str, tuple[int, str]]:
+        """Revision and text of each segment as the facts leave it."""
+        found: dict[str, tuple[int, str]] = {}
+        for fact in self.facts[job_id]:
+            for segment_id in fact.get("removed", ()):
+                found.pop(segment_id, None)
+            for segment in fact.get("segments", ()):
+                found[segment["segment_id"]] = (fact["seq"], segment["text"])
+        return found
+
+
+def _read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None]]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "auditor", "enable.auto.commit": False})
+    partitions = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic).topics[topic].partitions]
+    ends: Mapping[int, int] = {p.partition: consumer.get_watermark_offsets(p)[1] for p in partitions}
+    consumer.assign(partitions)
+    records = []
+    while any(p.offset < ends[p.partition] for p in consumer.position(partitions) if ends[p.partition]):
+        message = consumer.poll(READ_TIMEOUT_S)
+        assert message is not None, "the log ends before its end"
+        assert message.error() is None, message.error()
+        records.append((message.key() or b"", message.value()))
+    consumer.close()
+    return records
