@@ -1,0 +1,71 @@
+-- name: claim_key  one row where the key is ours now: new, or its holder let the lease run out
+INSERT INTO idempotency_keys (tenant_id, key, request_id, holder, leased_until)
+VALUES (%(tenant_id)s, %(key)s, %(request_id)s, %(holder)s, now() + make_interval(secs => %(lease_s)s))
+ON CONFLICT (tenant_id, key) DO UPDATE
+SET holder = excluded.holder, leased_until = excluded.leased_until
+WHERE idempotency_keys.answer_status IS NULL AND idempotency_keys.leased_until < now()
+RETURNING request_id;
+
+-- name: key_state
+SELECT fingerprint, answer_status, answer_headers, answer_body FROM idempotency_keys
+WHERE tenant_id = %(tenant_id)s AND key = %(key)s;
+
+-- name: renew_key
+UPDATE idempotency_keys SET leased_until = now() + make_interval(secs => %(lease_s)s)
+WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND answer_status IS NULL;
+
+-- name: settle_key
+UPDATE idempotency_keys
+SET fingerprint = %(fingerprint)s, job_id = %(job_id)s, answer_status = %(status)s,
+    answer_headers = %(headers)s, answer_body = %(body)s
+WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND answer_status IS NULL;
+
+-- name: release_key
+DELETE FROM idempotency_keys
+WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND answer_status IS NULL;
+
+-- name: accept
+INSERT INTO accepted_requests
+    (job_id, tenant_id, event_id, occurred_at, request, topic, partition, key, value, headers)
+VALUES (%(job_id)s, %(tenant_id)s, %(event_id)s, %(occurred_at)s, %(request)s,
+        %(topic)s, %(partition)s, %(key)s, %(value)s, %(headers)s)
+ON CONFLICT DO NOTHING
+RETURNING job_id;
+
+-- name: accepted
+SELECT request FROM accepted_requests WHERE job_id = %(job_id)s AND tenant_id = %(tenant_id)s;
+
+-- name: accepted_page  newest first; a null position is the beginning
+SELECT request FROM accepted_requests
+WHERE tenant_id = %(tenant_id)s
+  AND (%(before)s::bigint IS NULL OR (occurred_at, job_id) < (%(before)s::bigint, %(before_id)s::text))
+ORDER BY occurred_at DESC, job_id DESC
+LIMIT %(limit)s;
+
+-- name: accepted_bytes_of_tenant  uploads that no view shows yet still count towards a tenant's share
+SELECT coalesce(sum((request->'audio'->>'size_bytes')::bigint), 0)
+FROM accepted_requests
+WHERE tenant_id = %(tenant_id)s AND NOT job_id = ANY(%(known)s);
+
+-- name: unseen_acceptances  accepted a while ago, in no view, and not produced again just now
+SELECT a.job_id, a.topic, a.partition, a.key, a.value, a.headers
+FROM accepted_requests a
+WHERE a.accepted_at < now() - make_interval(secs => %(older_s)s)
+  AND (a.repeated_at IS NULL OR a.repeated_at < now() - make_interval(secs => %(older_s)s))
+ORDER BY a.accepted_at
+LIMIT %(limit)s;
+
+-- name: note_repeat
+UPDATE accepted_requests SET repeated_at = now() WHERE job_id = ANY(%(job_ids)s);
+
+-- name: forget_acceptances
+DELETE FROM accepted_requests WHERE job_id = ANY(%(job_ids)s);
+
+-- name: forget_answers  the key stays known, what was answered to it does not
+UPDATE idempotency_keys
+SET answer_status = 410, answer_headers = '{}', answer_body = '', fingerprint = NULL
+WHERE job_id = ANY(%(job_ids)s) AND answer_status IS DISTINCT FROM 410;
+
+-- name: forget_keys
+DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => %(older_s)s)
+  AND (answer_status IS NOT NULL OR leased_until < now());
