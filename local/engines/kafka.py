@@ -111,7 +111,7 @@ def probe(site: Site) -> None:
     """Ask for the cluster's metadata; the port alone is open long before the broker can serve."""
     if not is_listening(site.port("kafka")):
         raise ConnectionError("nothing listens yet")
-    silent = {"bootstrap.servers": site.address("kafka"), "log_level": 0, "socket.timeout.ms": 2000}
+    silent: dict[str, str | int | float | bool] = {"bootstrap.servers": site.address("kafka"), "log_level": 0}
     metadata = AdminClient(silent).list_topics(timeout=PROBE_TIMEOUT_S)
     if not metadata.brokers:
         raise ConnectionError("no broker is registered yet")

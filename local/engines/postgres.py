@@ -86,7 +86,9 @@ def _as_ordinary_user(folder: Path) -> list[str]:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise MissingTool("PostgreSQL does not run as root and setpriv (package util-linux) is not here to change user.")
+        raise MissingTool(
+            "PostgreSQL does not run as root and setpriv (package util-linux) is not here to change user."
+        )
     user = pwd.getpwnam(ORDINARY_USER)
     command = [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     if not (_open_to_all(folder.parent) and _open_to_all(binaries())):

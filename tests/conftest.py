@@ -1,0 +1,39 @@
+"""What all integration tests stand on: running engines, and a workspace of one's own on them."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from local.layout import CHECKOUT
+from local.stack import Stack
+from local.workspace import fresh_workspace
+
+# Beside a demo or a stack in use: its own folder, its own ports.
+TEST_HOME = CHECKOUT / ".palimpsest" / "test"
+TEST_PORT_BASE = 17500
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The engines: those that run in the test home already, else started once and stopped at the end."""
+    engines = Stack(TEST_HOME, TEST_PORT_BASE)
+    ran_before = engines.is_running()
+    engines.start_engines()
+    yield engines
+    if not ran_before:
+        engines.stop()
+        engines.wipe()
+
+
+@pytest.fixture
+def workspace(stack: Stack) -> Iterator[Mapping[str, str]]:
+    """Settings with fresh topics, database, index names and bucket, for one test."""
+    with fresh_workspace(stack.shared_settings()) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def module_workspace(stack: Stack) -> Iterator[Mapping[str, str]]:
+    """The same for a whole module: for tests that share running processes."""
+    with fresh_workspace(stack.shared_settings()) as settings:
+        yield settings
