@@ -1,4 +1,4 @@
-"""docker-compose.yml against the tables of the local stack: the same engines, processes and settings, by the same names."""
+"""docker-compose.yml against the tables of the local stack: the same engines, processes and settings names."""
 
 from collections.abc import Mapping
 from pathlib import Path
