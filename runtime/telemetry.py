@@ -57,17 +57,19 @@ child_restarts = Counter(
 )
 
 upload_bytes = Counter("upload_bytes", "Bytes of audio taken in", namespace=NAMESPACE)
-idempotent_replays = Counter(
-    "idempotent_replays", "Requests answered from an earlier one", namespace=NAMESPACE
-)
+idempotent_replays = Counter("idempotent_replays", "Requests answered from an earlier one", namespace=NAMESPACE)
 acceptances_repeated = Counter(
     "acceptances_repeated",
     "Accepted uploads produced again because they had not reached the log",
     namespace=NAMESPACE,
 )
-objects_deleted = Counter(
-    "objects_deleted", "Objects deleted by sweeps", ["reason"], namespace=NAMESPACE
+search_pending = Gauge(
+    "search_pending",
+    "Segments whose search document is behind the view, counted up to 10,000",
+    namespace=NAMESPACE,
 )
+documents_indexed = Counter("documents_indexed", "Search documents written", namespace=NAMESPACE)
+objects_deleted = Counter("objects_deleted", "Objects deleted by sweeps", ["reason"], namespace=NAMESPACE)
 
 
 def configure(process: str, level: str) -> None:
