@@ -1,0 +1,97 @@
+"""The projector: the log of `transcripts` into the views.
+
+In: facts from Kafka. Out: rows in PostgreSQL, in one transaction with the offsets and with the notice of each fact's
+cause; then documents in OpenSearch, by the indexer. A record that cannot be read stops its partition: nothing is
+skipped. Tombstones and nudges say nothing. Knows no view by name.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+
+from projections.applying import apply_facts
+from projections.history.queries import OUTCOME_CHANNEL
+from projections.search.indexer import Indexer
+from runtime import telemetry
+from runtime.consumer import ConsumerLoop, StopPartition, Subscription
+from runtime.health import Health, serve
+from runtime.kafka import Incoming
+from runtime.opensearch import SearchEngine
+from runtime.postgres import Connection, check_schema, connection
+from runtime.registry import Registry
+from runtime.settings import Settings
+from schemas.codec import Codec, UndecodableRecord
+from schemas.records import TranscriptRecord
+from schemas.topics import TRANSCRIPTS
+
+NAME = "projector"
+_NOTIFY = b"SELECT pg_notify(%(channel)s, cause) FROM unnest(%(causes)s::text[]) AS cause"
+
+
+class Projector:
+    """The handler of the consumer loop."""
+
+    def __init__(self, codec: Codec, indexer: Indexer) -> None:
+        self._codec = codec
+        self._indexer = indexer
+
+    def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
+        """What a crash left unindexed comes first."""
+        self._indexer.take(partitions)
+
+    def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
+        """Rows and notices of a batch; raises StopPartition at a record that is no fact."""
+        facts = [self._fact(record) for record in records if record.value is not None]
+        apply_facts(conn, partition, facts)
+        causes = list(dict.fromkeys(fact.cause_id for fact in facts))
+        conn.execute(_NOTIFY, {"channel": OUTCOME_CHANNEL, "causes": causes})
+
+    def committed(self, conn: Connection, partition: int) -> None:
+        """The batch can be seen: its documents may follow."""
+        self._indexer.wake()
+
+    def tick(self, conn: Connection) -> None:
+        """Raises what ended the indexer."""
+        self._indexer.check()
+
+    def _fact(self, record: Incoming) -> TranscriptRecord:
+        try:
+            fact = self._codec.decode(record.value or b"")
+        except UndecodableRecord as error:
+            raise StopPartition(record, str(error)) from error
+        if not isinstance(fact, TranscriptRecord):
+            raise StopPartition(record, f"{type(fact).__name__} does not belong on {TRANSCRIPTS}")
+        return fact
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Projects until `stop`; raises when the process must be started again."""
+    with connection(settings.postgres_dsn) as conn:
+        check_schema(conn)
+    health = Health()
+    server = serve(health, settings.health_port)
+    indexer = Indexer(SearchEngine(settings.opensearch), settings.postgres_dsn)
+    handler = Projector(Codec(Registry(settings.registry_url)), indexer)
+    subscription = Subscription(name=NAME, topics=(TRANSCRIPTS,), instance_id=settings.instance_id)
+    loop = ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health)
+    indexer.start()
+    try:
+        loop.run(stop)
+    finally:
+        indexer.stop()
+        server.shutdown()
+
+
+def main() -> None:
+    """Runs the process until SIGTERM."""
+    settings = Settings.read(os.environ)
+    telemetry.configure(NAME, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(settings, stop)
+
+
+if __name__ == "__main__":
+    main()
