@@ -1,10 +1,10 @@
-"""Reading a topic to its end, outside any consumer group: what operator commands, proofs and measurements do.
+"""Reading a topic outside any consumer group: what operator commands, proofs and measurements do.
 
-In: a topic's name without prefix. Out: its records as they are at the start of the reading, partition by partition.
+In: a topic's name without prefix. Out: its records, those that are there or those that come.
 Commits nothing, so that looking changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -35,6 +35,18 @@ def read_topic(kafka: Kafka, name: str) -> Iterator[Incoming]:
                     yield Incoming.of(message, kafka.topic_prefix)
 
 
+def follow_topic(kafka: Kafka, name: str) -> Generator[list[Incoming], None, None]:
+    """Every record from the first on, as batches arrive; an empty batch every second while there is nothing."""
+    with _consumer(kafka) as consumer:
+        ends = _ends(consumer, kafka.topic(name))
+        consumer.assign([TopicPartition(kafka.topic(name), p, OFFSET_BEGINNING) for p in ends])
+        while True:
+            first = consumer.poll(_POLL_S)
+            # consume(n, t) would wait t for a full batch: so poll first, then take what is already there.
+            messages = [first, *consumer.consume(_BATCH, 0)] if first is not None else []
+            yield [Incoming.of(message, kafka.topic_prefix) for message in messages if message.error() is None]
+
+
 def read_from(kafka: Kafka, name: str, partition: int, offset: int) -> Incoming | None:
     """The record at exactly this place, or None."""
     with _consumer(kafka) as consumer:
@@ -57,6 +69,7 @@ def _consumer(kafka: Kafka) -> Iterator[Consumer]:
             "group.id": kafka.group("reader"),
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
         }
     )
     try:

@@ -1,0 +1,51 @@
+"""Reading a topic outside any group, on a real broker."""
+
+from collections.abc import Mapping
+from contextlib import closing
+
+from runtime.kafka import EventProducer, Outgoing
+from runtime.settings import Settings
+from runtime.topic_reader import follow_topic, read_from, read_topic
+from schemas.topics import DEAD_LETTERS
+
+
+def _send(settings: Settings, *values: bytes | None) -> None:
+    producer = EventProducer(settings.kafka)
+    for i, value in enumerate(values):
+        producer.send(Outgoing(topic=DEAD_LETTERS, partition=i % 2, key=f"{i}".encode(), value=value))
+    producer.flush()
+
+
+def test_every_record_is_read_once_and_tombstones_too(workspace: Mapping[str, str]) -> None:
+    settings = Settings.read(workspace)
+    _send(settings, b"a", b"b", None, b"d")
+    found = {record.key: record.value for record in read_topic(settings.kafka, DEAD_LETTERS)}
+    assert found == {b"0": b"a", b"1": b"b", b"2": None, b"3": b"d"}
+
+
+def test_an_empty_topic_ends_at_once(workspace: Mapping[str, str]) -> None:
+    assert list(read_topic(Settings.read(workspace).kafka, DEAD_LETTERS)) == []
+
+
+def test_a_place_has_one_record_or_none(workspace: Mapping[str, str]) -> None:
+    settings = Settings.read(workspace)
+    _send(settings, b"a", b"b", b"c")
+    found = read_from(settings.kafka, DEAD_LETTERS, 0, 1)
+    assert found is not None
+    assert (found.topic, found.partition, found.offset, found.value) == (DEAD_LETTERS, 0, 1, b"c")
+    assert read_from(settings.kafka, DEAD_LETTERS, 0, 2) is None
+    assert read_from(settings.kafka, DEAD_LETTERS, 9, 0) is None
+
+
+def test_following_hears_what_is_there_and_what_comes(workspace: Mapping[str, str]) -> None:
+    settings = Settings.read(workspace)
+    _send(settings, b"a", b"b")
+    seen: list[bytes | None] = []
+    with closing(follow_topic(settings.kafka, DEAD_LETTERS)) as batches:
+        for batch in batches:
+            seen += [record.value for record in batch]
+            if len(seen) == 2:
+                _send(settings, b"c")
+            if len(seen) == 3:
+                break
+    assert sorted(value or b"" for value in seen) == [b"a", b"b", b"c"]
