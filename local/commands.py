@@ -60,9 +60,10 @@ def run_up(arguments: argparse.Namespace) -> int:
     stack = stack_from_environment()
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
-        stack.start_engines()
-        if not arguments.engines_only:
-            stack.start_processes()
+        if arguments.engines_only:
+            stack.start_engines()
+        else:
+            stack.start()
         if arguments.foreground:
             hold(stack)
     except KeyboardInterrupt:

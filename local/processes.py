@@ -16,6 +16,7 @@ import httpx
 from local.engines.program import Program, Site
 
 PROBE_TIMEOUT_S = 5.0
+_WRITING = ("topics", "schemas", "tables", "bucket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,8 @@ class Process:
     name: str
     arguments: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
+    # Engines and steps of local/provision.py that must be done before it starts.
+    needs: tuple[str, ...] = _WRITING
     ready_path: str = "/healthz"
     # The longest drain: a speech worker finishes the batch that its model is at.
     stop_wait_s: int = 30
@@ -32,28 +35,31 @@ class Process:
     ready_within_s: int = 60
 
 
-def _process(name: str, *arguments: str, **settings: str) -> Process:
-    return Process(name=name, arguments=arguments, settings=settings)
-
-
 _CHUNKER = ("-m", "streams.chunker.app")
 _SPEECH = ("-m", "streams.speech.worker", "--role")
+_MODEL_READY_WITHIN_S = 180
 
-PROCESSES = MappingProxyType(
-    {
-        process.name: process
-        for process in (
-            Process(name="api", arguments=("-m", "api.main"), ready_path="/ready"),
-            _process("chunker", *_CHUNKER, PALIMPSEST_UPLOAD_TOPIC="uploads"),
-            _process("chunker-long", *_CHUNKER, PALIMPSEST_UPLOAD_TOPIC="uploads.long"),
-            Process(name="speech-asr", arguments=(*_SPEECH, "asr"), ready_within_s=180),
-            Process(name="speech-diarization", arguments=(*_SPEECH, "diarization"), ready_within_s=180),
-            _process("assembler", "-m", "streams.assembler.worker"),
-            _process("projector", "-m", "projections.projector"),
-            _process("effects", "-m", "effects.main"),
-        )
-    }
+_TABLE = (
+    Process(name="api", arguments=("-m", "api.main"), needs=(*_WRITING, "opensearch"), ready_path="/ready"),
+    Process(name="chunker", arguments=_CHUNKER, settings={"PALIMPSEST_UPLOAD_TOPIC": "uploads"}),
+    Process(name="chunker-long", arguments=_CHUNKER, settings={"PALIMPSEST_UPLOAD_TOPIC": "uploads.long"}),
+    Process(
+        name="speech-asr",
+        arguments=(*_SPEECH, "asr"),
+        needs=("topics", "schemas", "bucket", "models"),
+        ready_within_s=_MODEL_READY_WITHIN_S,
+    ),
+    Process(
+        name="speech-diarization",
+        arguments=(*_SPEECH, "diarization"),
+        needs=("topics", "schemas", "bucket", "models"),
+        ready_within_s=_MODEL_READY_WITHIN_S,
+    ),
+    Process(name="assembler", arguments=("-m", "streams.assembler.worker")),
+    Process(name="projector", arguments=("-m", "projections.projector"), needs=(*_WRITING, "opensearch")),
+    Process(name="effects", arguments=("-m", "effects.main"), needs=(*_WRITING, "opensearch")),
 )
+PROCESSES = MappingProxyType({process.name: process for process in _TABLE})
 
 # In this order they are asked to end: first nobody can hand in work, then what is under way is put down.
 STOP_ORDER = (

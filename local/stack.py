@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,9 @@ from pathlib import Path
 from local import pids, supervisor
 from local.engines import ENGINES
 from local.engines.program import Engine, Program, Site
+from local.graph import Task, run_all
 from local.layout import Layout
-from local.ports import require_free
+from local.ports import OFFSETS, require_free
 from local.processes import (
     PROCESSES,
     STOP_ORDER,
@@ -30,11 +30,14 @@ from local.processes import (
     process_settings,
     process_url,
 )
+from local.provision import STEPS, Step
 from local.readiness import await_ready
-from local.secrets import ensure_secrets
+from local.passwords import ensure_secrets
 from local.settings import stack_settings
 
 ENDED_WAIT_S = 10.0
+# Others may not look into the folders; PostgreSQL's ordinary user must pass through to its own.
+PASSABLE = 0o711
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +55,12 @@ class ProgramStatus:
 
 def _silent(_: str) -> None:
     """The default listener: a test has no terminal."""
+
+
+def _ports_of(names: Iterable[str]) -> list[str]:
+    """The rows of the port table that these engines and processes take."""
+    rows = [ENGINES[name].ports if name in ENGINES else (name,) for name in names]
+    return [port for row in rows for port in row if port in OFFSETS]
 
 
 class Stack:
@@ -76,17 +85,21 @@ class Stack:
         secrets = ensure_secrets(self.layout.secrets)
         return Site(layout=self.layout, port_base=self.port_base, secrets=secrets)
 
+    def start(self) -> None:
+        """Start and make everything, as parallel as needs allow; if one part fails, leave nothing running."""
+        self._run(self._engine_tasks(ENGINES), self._step_tasks(), self._process_tasks(PROCESSES))
+
     def start_engines(self, names: Iterable[str] = tuple(ENGINES)) -> None:
-        """Start these engines in parallel; returns when all are ready, else raises and leaves nothing running."""
-        engines = [ENGINES[name] for name in names]
-        self._ensure_supervisor([port for engine in engines for port in engine.ports])
-        self._in_parallel([partial(self._start_engine, engine) for engine in engines])
+        """Start these engines; returns when all are ready."""
+        self._run(self._engine_tasks(names))
 
     def start_processes(self, names: Iterable[str] = tuple(PROCESSES)) -> None:
-        """Start these processes of ours in parallel; the engines they need are ready."""
-        processes = [PROCESSES[name] for name in names]
-        self._ensure_supervisor([process.name for process in processes])
-        self._in_parallel([partial(self._start_process, process) for process in processes])
+        """Start these processes of ours; the engines they need are ready."""
+        self._run(self._process_tasks(names))
+
+    def provision(self) -> None:
+        """Make topics, schemas, tables, bucket, models and the local key; the engines are ready."""
+        self._run(self._step_tasks())
 
     def settings_for(self, process: str) -> dict[str, str]:
         """The settings of one process, as environment variables."""
@@ -129,15 +142,15 @@ class Stack:
         for folder in (self.layout.data, self.layout.run, self.layout.logs, self.layout.temporary):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _ensure_supervisor(self, ports: Iterable[str]) -> None:
+    def _ensure_supervisor(self, names: Iterable[str]) -> None:
         """A supervisor that knows every program; leftovers of an earlier one are ended first."""
         if self.is_running():
             return
         if ended := self.end_leftovers():
             self._say(f"ended {ended} processes that an earlier run left behind")
-        require_free(ports, self.port_base)
+        require_free(_ports_of(names), self.port_base)
         for folder in (self.layout.data, self.layout.run, self.layout.logs, self.layout.temporary):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=PASSABLE, parents=True, exist_ok=True)
         self._supervisor = supervisor.launch(self.layout, self._programs())
 
     def _programs(self) -> list[Program]:
@@ -145,37 +158,43 @@ class Stack:
         engines = [engine.program(site) for engine in ENGINES.values()]
         return engines + [process_program(process, site, shared) for process in PROCESSES.values()]
 
+    def _run(self, *groups: list[Task]) -> None:
+        tasks = [task for group in groups for task in group]
+        self._ensure_supervisor([task.name for task in tasks])
+        run_all(tasks, on_failure=self.stop)
+
+    def _engine_tasks(self, names: Iterable[str]) -> list[Task]:
+        return [Task(name=name, run=partial(self._start_engine, ENGINES[name])) for name in names]
+
+    def _step_tasks(self) -> list[Task]:
+        return [Task(name=step.name, run=partial(self._make, step), needs=step.needs) for step in STEPS]
+
+    def _process_tasks(self, names: Iterable[str]) -> list[Task]:
+        wanted = [PROCESSES[name] for name in names]
+        return [Task(name=row.name, run=partial(self._start_process, row), needs=row.needs) for row in wanted]
+
     def _start_engine(self, engine: Engine) -> None:
-        site = self.site
-        begun = time.monotonic()
         if supervisor.state_of(self.layout, engine.name).pid == 0:
-            engine.prepare(site)
-            prepared = time.monotonic()
-            supervisor.start_program(self.layout, engine.name)
-        else:
-            prepared = begun
-        await_ready(self.layout, engine.name, partial(engine.probe, site), engine.ready_within_s)
-        self.seconds[engine.name] = time.monotonic() - prepared
-        self._say(f"{engine.name:<20} ready after {time.monotonic() - begun:5.1f} s  {self._address(engine.name)}")
+            engine.prepare(self.site)
+        self._await_program(engine.name, partial(engine.probe, self.site), engine.ready_within_s)
 
     def _start_process(self, process: Process) -> None:
-        site = self.site
-        begun = time.monotonic()
-        supervisor.start_program(self.layout, process.name)
-        await_ready(self.layout, process.name, partial(probe_process, process, site), process.ready_within_s)
-        self.seconds[process.name] = time.monotonic() - begun
-        self._say(f"{process.name:<20} ready after {self.seconds[process.name]:5.1f} s")
+        self._await_program(process.name, partial(probe_process, process, self.site), process.ready_within_s)
 
-    def _in_parallel(self, calls: list[Callable[[], None]]) -> None:
-        """Run all; if one fails, stop the stack and raise its error."""
-        with ThreadPoolExecutor(max(1, len(calls))) as pool:
-            try:
-                for done in as_completed([pool.submit(call) for call in calls]):
-                    done.result()
-            except BaseException:
-                # Stopping also ends the waiting of the others.
-                self.stop()
-                raise
+    def _await_program(self, name: str, probe: Callable[[], None], within_s: float) -> None:
+        begun = time.monotonic()
+        supervisor.start_program(self.layout, name)
+        await_ready(self.layout, name, probe, within_s)
+        self._done(name, begun, self._address(name))
+
+    def _make(self, step: Step) -> None:
+        begun = time.monotonic()
+        step.make(self.site, self.shared_settings())
+        self._done(step.name, begun, "made")
+
+    def _done(self, name: str, begun: float, what: str) -> None:
+        self.seconds[name] = time.monotonic() - begun
+        self._say(f"{name:<20}{self.seconds[name]:6.1f} s  {what}")
 
     def _address(self, name: str) -> str:
         if name == "postgres":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 import httpx
 import psycopg
@@ -45,7 +46,7 @@ def fresh_workspace(engines: Mapping[str, str]) -> Iterator[dict[str, str]]:
     values = _fresh_names(engines)
     settings = Settings.read(values)
     admin_dsn = with_database(engines["PALIMPSEST_POSTGRES_DSN"], ADMIN_DATABASE)
-    register_all(settings.registry_url)
+    _register_once(settings.registry_url)
     apply_topics(settings.kafka, QUICK_ERASURE)
     _create_database(admin_dsn, database_of(settings.postgres_dsn))
     ObjectStore(settings.objects).create_bucket()
@@ -53,6 +54,12 @@ def fresh_workspace(engines: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield values
     finally:
         _remove(settings, admin_dsn)
+
+
+@cache
+def _register_once(registry_url: str) -> None:
+    """Schemas have no prefix: all workspaces of a registry share them."""
+    register_all(registry_url)
 
 
 def _fresh_names(engines: Mapping[str, str]) -> dict[str, str]:

@@ -67,7 +67,7 @@ class Engine:
 
 
 def data_folder(site: Site, name: str) -> Path:
-    """The engine's own folder, made when missing."""
+    """The engine's own folder, made when missing; what people said is in it, so others may not look."""
     folder = site.layout.data / name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

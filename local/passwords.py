@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from local.engines.program import Secrets
@@ -17,17 +17,16 @@ PASSWORD_BYTES = 24
 
 
 def ensure_secrets(file: Path) -> Secrets:
-    """The home's passwords, made when missing."""
+    """The home's passwords; those that are missing (all, on its first start) are made."""
     try:
-        return Secrets(**json.loads(file.read_text()))
+        kept: dict[str, str] = json.loads(file.read_text())
     except FileNotFoundError:
-        made = Secrets(
-            postgres_password=secrets.token_hex(PASSWORD_BYTES),
-            s3_secret_key=secrets.token_hex(PASSWORD_BYTES),
-            secret_key=secrets.token_hex(PASSWORD_BYTES),
-        )
-        write_private(file, json.dumps(asdict(made)))
-        return made
+        kept = {}
+    wanted = [field.name for field in fields(Secrets)]
+    passwords = {name: kept.get(name) or secrets.token_hex(PASSWORD_BYTES) for name in wanted}
+    if passwords != kept:
+        write_private(file, json.dumps(passwords))
+    return Secrets(**passwords)
 
 
 def write_private(file: Path, text: str) -> None:
