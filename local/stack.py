@@ -20,6 +20,7 @@ from local.engines import ENGINES
 from local.engines.program import Engine, Program, Site
 from local.graph import Task, run_all
 from local.layout import Layout
+from local.passwords import ensure_secrets
 from local.ports import OFFSETS, require_free
 from local.processes import (
     PROCESSES,
@@ -32,7 +33,6 @@ from local.processes import (
 )
 from local.provision import STEPS, Step
 from local.readiness import await_ready
-from local.passwords import ensure_secrets
 from local.settings import stack_settings
 
 ENDED_WAIT_S = 10.0
