@@ -65,6 +65,10 @@ class ObjectStore:
             ),
         )
 
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
     def create_bucket(self) -> None:
         """Makes the bucket where it is missing."""
         try:

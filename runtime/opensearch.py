@@ -36,6 +36,10 @@ class SearchEngine:
         self._prefix = search.index_prefix
         self._client = OpenSearch(search.url, timeout=REQUEST_TIMEOUT_S, max_retries=2, retry_on_timeout=True)
 
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
     def name(self, index: str) -> str:
         """Full name of an index or alias."""
         return self._prefix + index

@@ -6,6 +6,7 @@ Production never registers by itself: `palimpsest schemas register` does.
 """
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,10 @@ class Registry:
         self._wait = wait
         self._ids: dict[str, int] = {}
         self._schemas: dict[int, str] = {}
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
 
     def id_of(self, name: str) -> int:
         """Id of our own version of a record, looked up by exact content."""
@@ -150,8 +155,8 @@ def _conflict(reader: str, writer: str) -> str:
 
 def register_all(url: str) -> dict[str, int]:
     """Registers every record's schema; raises IncompatibleSchema before the first refused one is written."""
-    registry = Registry(url, wait=False)
-    reasons = [reason for name in record_names() for reason in registry.check(name, schema_text(name))]
-    if reasons:
-        raise IncompatibleSchema(reasons)
-    return {name: registry.register(name, schema_text(name)) for name in record_names()}
+    with closing(Registry(url, wait=False)) as registry:
+        reasons = [reason for name in record_names() for reason in registry.check(name, schema_text(name))]
+        if reasons:
+            raise IncompatibleSchema(reasons)
+        return {name: registry.register(name, schema_text(name)) for name in record_names()}

@@ -5,7 +5,7 @@ Shares no line with assembler or projections.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -26,16 +26,16 @@ class History:
         self.facts: dict[str, list[Fact]] = defaultdict(list)
         self.violations: list[str] = []
         seen: dict[bytes, bytes] = {}
-        deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}), return_record_name=True)
+        deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}))
         topic = settings.kafka.topic("transcripts")
-        for key, value in _read(settings.kafka.bootstrap, topic):
+        for key, value, kind in _read(settings.kafka.bootstrap, topic):
             if value is None or seen.get(key) == value:
                 continue
             if key in seen:
                 self.violations.append(f"{key!r} stands twice with other content")
             seen[key] = value
-            name, fields = deserialize(value, SerializationContext(topic, MessageField.VALUE))
-            self.facts[fields["job_id"]].append({"kind": name.removeprefix("palimpsest."), **fields})
+            fields = deserialize(value, SerializationContext(topic, MessageField.VALUE))
+            self.facts[fields["job_id"]].append({"kind": kind, **fields})
         for job_id, facts in self.facts.items():
             self._check(job_id, facts)
 
@@ -65,7 +65,8 @@ class History:
         return found
 
 
-def _read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None]]:
+def _read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None, str]]:
+    """Key, value and kind of every record, kinds without namespace."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "auditor", "enable.auto.commit": False})
     partitions = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic).topics[topic].partitions]
     ends: Mapping[int, int] = {p.partition: consumer.get_watermark_offsets(p)[1] for p in partitions}
@@ -75,6 +76,8 @@ def _read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None]]:
         message = consumer.poll(READ_TIMEOUT_S)
         assert message is not None, "the log ends before its end"
         assert message.error() is None, message.error()
-        records.append((message.key() or b"", message.value()))
+        headers = cast(dict[str, bytes], dict(message.headers() or []))
+        kind = headers.get("ce_type", b"").decode().removeprefix("palimpsest.")
+        records.append((message.key() or b"", message.value(), kind))
     consumer.close()
     return records

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pyannote.core import Annotation, Segment
 from pyannote.database.util import load_rttm
-from pyannote.metrics.diarization import DiarizationErrorRate  # type: ignore[import-untyped]
-from whisper_normalizer.basic import BasicTextNormalizer  # type: ignore[import-untyped]
-from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
+from pyannote.metrics.diarization import DiarizationErrorRate
+from whisper_normalizer.basic import BasicTextNormalizer
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from tests.deadline import until
 from tests.e2e.client import Client, Json

@@ -1,7 +1,8 @@
 """Objects are stored whole, in bounded memory, and a missing one is named as missing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from runtime.settings import Settings
 
 
 @pytest.fixture
-def store(workspace: Mapping[str, str]) -> ObjectStore:
-    return ObjectStore(Settings.read(workspace).objects)
+def store(workspace: Mapping[str, str]) -> Iterator[ObjectStore]:
+    with closing(ObjectStore(Settings.read(workspace).objects)) as client:
+        yield client
 
 
 def test_what_is_put_is_got(store: ObjectStore) -> None:
@@ -61,6 +63,6 @@ def test_a_missing_object_is_missing(store: ObjectStore) -> None:
 
 
 def test_a_store_that_is_away_is_unavailable(workspace: Mapping[str, str]) -> None:
-    away = ObjectStore(Settings.read({**workspace, "PALIMPSEST_S3_ENDPOINT": "http://127.0.0.1:9"}).objects)
-    with pytest.raises(Unavailable):
+    elsewhere = Settings.read({**workspace, "PALIMPSEST_S3_ENDPOINT": "http://127.0.0.1:9"}).objects
+    with closing(ObjectStore(elsewhere)) as away, pytest.raises(Unavailable):
         away.get("x")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +22,9 @@ def url(workspace: Mapping[str, str]) -> str:
 
 
 @pytest.fixture
-def registry(url: str) -> Registry:
-    return Registry(url, wait=False)
+def registry(url: str) -> Iterator[Registry]:
+    with closing(Registry(url, wait=False)) as client:
+        yield client
 
 
 def _schema(name: str, *fields: dict[str, Any]) -> str:
@@ -80,5 +82,5 @@ def test_every_older_version_counts(registry: Registry, probe: str) -> None:
 
 
 def test_a_registry_that_is_away_is_unavailable_to_commands() -> None:
-    with pytest.raises(Unavailable):
-        Registry("http://127.0.0.1:9/apis/ccompat/v7", wait=False).id_of("ChunkCut")
+    with closing(Registry("http://127.0.0.1:9/apis/ccompat/v7", wait=False)) as away, pytest.raises(Unavailable):
+        away.id_of("ChunkCut")
