@@ -114,14 +114,12 @@ class _Order:
 
     def meets(self, chunk: ChunkAudio, task: Task) -> bool:
         """Whether the chunk meets every condition."""
-        facts = {"round": str(chunk.round), "task": task.value}
-        start_ms = chunk.start_ms
-        for name, wanted in self.conditions.items():
-            if name == "from" and start_ms < int(wanted) or name == "until" and start_ms >= int(wanted):
-                return False
-            if name in facts and facts[name] != wanted:
-                return False
-        return True
+        wanted = self.conditions
+        return (
+            wanted.get("round", str(chunk.round)) == str(chunk.round)
+            and wanted.get("task", task) == task
+            and int(wanted.get("from", 0)) <= chunk.start_ms < int(wanted.get("until", chunk.end_ms + 1))
+        )
 
 
 def _orders(vocabulary: Sequence[str]) -> Iterator[_Order]:

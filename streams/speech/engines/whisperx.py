@@ -1,0 +1,132 @@
+"""The recogniser: WhisperX's way with its parts taken singly, so that a batch may hold chunks of any jobs.
+
+In: chunks. Out: passages with timed words, of each chunk's core.
+Here the models are found and loaded; what is done with them is in `transcription.py`. WhisperX's own `transcribe` is
+not called: it takes one file, one language and one prompt at a time, and its import alone costs 20 s.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.settings import Speech
+from streams.speech.engines import model_files
+from streams.speech.engines.protocol import (
+    ChunkAudio,
+    ChunkError,
+    EngineUnavailable,
+    ModelInfo,
+    Transcription,
+)
+from streams.speech.engines.windows import SPEECH
+
+if TYPE_CHECKING:  # importing these imports torch and CTranslate2
+    from streams.speech.engines.recognition import Whisper
+    from streams.speech.engines.transcription import Transcriber
+    from streams.speech.engines.wav2vec2 import MountedAligners
+
+DEFAULT_COMPUTE_TYPES = {"cpu": "int8", "cuda": "float16"}
+
+
+class WhisperXEngine:
+    """Whisper with WhisperX's voice activity, windows and word times."""
+
+    def __init__(self, settings: Speech) -> None:
+        self._settings = settings
+        self._transcriber: Transcriber | None = None
+
+    def load(self) -> ModelInfo:
+        """Loads the models; raises EngineUnavailable when there is no such model, device or arithmetic."""
+        import torch
+
+        from streams.speech.engines.pyannet import load_network
+        from streams.speech.engines.transcription import Transcriber
+        from streams.speech.engines.voice_activity import VoiceActivity
+
+        settings = self._settings
+        compute_type = _compute_type(settings)
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        folder = model_files.whisper_folder(settings) or _from_hub(settings.model)
+        whisper = _whisper(folder, settings, compute_type)
+        vad_file = model_files.packaged_file("whisperx", "assets/pytorch_model.bin")
+        aligners = _mounted_aligners(settings)
+        self._transcriber = Transcriber(
+            whisper=whisper,
+            voice_activity=VoiceActivity(load_network(vad_file, settings.device), settings.device),
+            aligners=aligners,
+            batch_size=settings.batch_size,
+        )
+        return ModelInfo(
+            engine="whisperx",
+            engine_version=model_files.versions("whisperx", "faster-whisper", "ctranslate2", "torch"),
+            model=_name(settings, folder),
+            model_sha256=model_files.sha256_of(folder / "model.bin"),
+            device=settings.device,
+            compute_type=whisper.compute_type,
+            aligner=_aligner(aligners),
+            options={
+                "beam_size": "5",
+                "vad": f"pyannote, onset {SPEECH.onset}, offset {SPEECH.offset}, padding {SPEECH.pad_ms} ms",
+                "vad_sha256": model_files.sha256_of(vad_file),
+            },
+        )
+
+    def run(self, batch: Sequence[ChunkAudio]) -> list[Transcription | ChunkError]:
+        """One outcome per chunk, in order; `load` comes first."""
+        if self._transcriber is None:
+            raise EngineUnavailable("The recogniser is not loaded.")
+        return self._transcriber.run(batch)
+
+
+def _compute_type(settings: Speech) -> str:
+    import ctranslate2
+
+    if settings.device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
+        raise EngineUnavailable("The device is set to cuda, and there is no CUDA device.")
+    if settings.compute_type == "default":
+        return DEFAULT_COMPUTE_TYPES[settings.device]
+    supported = ctranslate2.get_supported_compute_types(settings.device)
+    if settings.compute_type not in supported:
+        raise EngineUnavailable(
+            f"The compute type {settings.compute_type!r} does not run on this {settings.device}; "
+            f"{', '.join(sorted(supported))} do."
+        )
+    return settings.compute_type
+
+
+def _whisper(folder: Path, settings: Speech, compute_type: str) -> "Whisper":
+    from streams.speech.engines.recognition import load_whisper
+
+    try:
+        return load_whisper(folder, settings.device, compute_type, settings.threads)
+    except (RuntimeError, ValueError) as error:
+        raise EngineUnavailable(f"The model in {folder} cannot be loaded: {error}") from error
+
+
+def _from_hub(name: str) -> Path:
+    """The folder a model of the hub was downloaded to, now or earlier."""
+    from faster_whisper import download_model
+
+    try:
+        return Path(download_model(name))
+    except Exception as error:  # the hub's client raises many kinds: unknown name, no network, no permission
+        raise EngineUnavailable(f"The model {name!r} is no folder, and the hub does not give it: {error}") from error
+
+
+def _mounted_aligners(settings: Speech) -> "MountedAligners | None":
+    if not settings.align_model_dir:
+        return None
+    from streams.speech.engines.wav2vec2 import MountedAligners
+
+    return MountedAligners(Path(settings.align_model_dir), settings.device)
+
+
+def _aligner(aligners: "MountedAligners | None") -> str:
+    if aligners is None or not aligners.languages:
+        return "whisper-xattn"
+    return f"wav2vec2 ({', '.join(sorted(aligners.languages))}), else whisper-xattn"
+
+
+def _name(settings: Speech, folder: Path) -> str:
+    return model_files.BUNDLED_WHISPER if settings.model == model_files.BUNDLED else settings.model or folder.name
