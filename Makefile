@@ -1,0 +1,44 @@
+# The few commands of the project. All install what is missing, uv included, into this folder and nowhere else.
+#
+#   make demo          everything, once, for real: start, transcribe a recording, search in it; Ctrl-C stops it
+#   make demo EXIT=1   the same, and stop at the end
+#   make up | down     the local stack
+#   make test | check | bench
+#   make lock          resolve packages and engine artifacts anew
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN := .venv/bin/python
+
+.PHONY: setup demo up down test check bench lock
+
+setup:
+	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
+	@"$(PYTHON)" -I local/bootstrap.py
+
+demo:
+	@begun=$$(date +%s); $(MAKE) --no-print-directory setup && exec $(RUN) -m local.demo --begun $$begun $(if $(EXIT),--exit)
+
+up: setup
+	@exec $(RUN) -m cli up
+
+down: setup
+	@exec $(RUN) -m cli down
+
+test: setup
+	@exec $(RUN) -m pytest $(ARGS)
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	$(RUN) -m schemas.drift
+	$(RUN) -m pytest -q tests/test_style.py
+
+bench: setup
+	@exec $(RUN) -m cli bench $(ARGS)
+
+lock:
+	@"$(PYTHON)" -I local/bootstrap.py lock
+	@$(MAKE) --no-print-directory setup
+	$(RUN) -m local lock
