@@ -47,6 +47,14 @@ class Pace:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """Marked segments and their documents; a mark without anything behind it has none."""
+
+    sources: Sequence[Source]
+    documents: Sequence[SegmentDocument]
+
+
 class Indexer:
     """Indexes the marked segments of the partitions it was given. `check` raises what ended the thread."""
 
@@ -117,21 +125,26 @@ class Indexer:
 
     def _one_batch(self, conn: Connection, limit: int) -> bool:
         """Indexes the oldest marks; False when there were none."""
-        sources = self._sources(conn, limit)
+        behind = self.documents(conn, limit)
         conn.commit()
-        if not sources:
+        if not behind.sources:
             telemetry.search_pending.set(0)
             return False
-        documents = _documents(sources, self._speakers(conn, {source.job_id for source in sources}))
-        conn.commit()
-        for bulk in bulks(documents):
+        for bulk in bulks(behind.documents):
             self._engine.write(ALIAS, [_outgoing(each) for each in bulk])
-        conn.execute(self._sql["strike"].encode(), _columns(sources))
+        conn.execute(self._sql["strike"].encode(), _columns(behind.sources))
         waiting = conn.execute(self._sql["waiting"].encode(), {"partitions": list(self._partitions)}).fetchone()
         conn.commit()
         telemetry.search_pending.set(waiting[0] if waiting else 0)
-        telemetry.documents_indexed.inc(len(documents))
+        telemetry.documents_indexed.inc(len(behind.documents))
         return True
+
+    def documents(self, conn: Connection, limit: int) -> Behind:
+        """The oldest marks of our partitions, and the documents they ask for as the view stands now."""
+        sources = self._sources(conn, limit)
+        speakers = self._speakers(conn, {source.job_id for source in sources})
+        built = (document(source, speakers[source.job_id]) for source in sources)
+        return Behind(sources=sources, documents=[each for each in built if each is not None])
 
     def _sources(self, conn: Connection, limit: int) -> list[Source]:
         params = {"partitions": list(self._partitions), "limit": limit}
@@ -152,11 +165,6 @@ class Indexer:
             for row in msgspec.convert(cursor.fetchall(), list[SpeakerRow]):
                 rows[row.job_id].append(row)
         return {job_id: Speakers(rows[job_id]) for job_id in job_ids}
-
-
-def _documents(sources: Sequence[Source], speakers: dict[str, Speakers]) -> list[SegmentDocument]:
-    built = (document(source, speakers[source.job_id]) for source in sources)
-    return [each for each in built if each is not None]
 
 
 def bulks(documents: Sequence[SegmentDocument]) -> Iterator[list[SegmentDocument]]:
