@@ -1,9 +1,9 @@
-"""The decoder process: one stranger's file in, chunks out, and nothing else within reach.
+"""The decoder processes: one stranger's file in, chunks out, and nothing else within reach.
 
-In: over the socket that is its standard input, one DecodeRequest with a file descriptor. Out: over the same socket,
-Opened, a ChunkEncoded for each chunk as it is cut, and Finished or Rejected. It is started ahead of its file, because
-loading its libraries takes longer than cutting a minute of sound, and ends with it: one file, one process.
-Knows no Kafka, no object store, no secret (its environment is empty) and, once locked in, no other file.
+A nursery process loads the libraries, which takes longer than cutting a minute of sound, locks itself in and forks a
+decoder for each file: one file, one process. In: over the nursery's standard input, a socket for each decoder; over
+that, one DecodeRequest with a file descriptor. Out: Opened, a ChunkEncoded for each chunk as it is cut, and Finished
+or Rejected. Knows no Kafka, no object store, no secret (its environment is empty) and no file but the one it is given.
 """
 
 import ctypes
@@ -43,16 +43,32 @@ OPEN_FILES = 32
 # Larger levels save a hundredth of the bytes.
 FLAC_COMPRESSION = 0.5
 _NOBODY = 65_534
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 
 
 def main() -> int:
-    """Serves the one request that comes over standard input."""
+    """Forks a decoder for each socket that comes over standard input, until that is closed."""
     av.logging.set_level(None)
     line = socket.socket(fileno=os.dup(0))
+    # Nobody asks how a decoder ended: its parent sees what it said last.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     line.sendall(pack(Ready(locks=lock_in())))
+    while True:
+        data, [*sockets], _, _ = socket.recv_fds(line, 1, 1)
+        if not data:
+            return 0
+        if os.fork() == 0:
+            line.close()
+            return serve(socket.socket(fileno=sockets[0]))
+        os.close(sockets[0])
+
+
+def serve(line: socket.socket) -> int:
+    """Answers the one request that comes over `line`."""
+    die_with_parent()
     request, file = _receive(line)
     if request is None:
         return 0
@@ -123,13 +139,17 @@ def lock_in() -> tuple[str, ...]:
     locks = ["limits"]
     if os.getuid() == 0 and _become_nobody():
         locks.append("nobody")
-    libc = ctypes.CDLL(None)
-    # After the change of user, which would undo the first of them.
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
+    _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         locks.append("no_new_privileges")
+    # After the change of user, which would undo it.
+    die_with_parent()
     return tuple(locks)
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process when the one that started it ends; a fork does not inherit it."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _become_nobody() -> bool:

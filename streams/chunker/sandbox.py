@@ -1,4 +1,4 @@
-"""Decoder processes, from the outside: started ahead of their file, locked in, one file each.
+"""Decoder processes, from the outside: locked in, one file each.
 
 In: a file object. Out: the frames its decoder sends, or DecoderCrashed. Bubblewrap encloses the process where it
 exists and works; the resource limits and the change of user that the process puts on itself hold everywhere.
@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,31 +46,6 @@ class DecoderCrashed(Exception):
     """The decoder died, hung or broke the protocol: the file or the machine is at fault, we cannot tell which."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Decoder:
-    process: asyncio.subprocess.Process
-    line: socket.socket
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def frame(self, timeout_s: float) -> Frame:
-        """The next frame; raises DecoderCrashed."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                header = await self.reader.readexactly(HEADER.size)
-                return unpack(header, await self.reader.readexactly(body_size(header)))
-        except (asyncio.IncompleteReadError, OSError, TimeoutError, BrokenFrame) as error:
-            raise DecoderCrashed(f"{type(error).__name__}: {error}") from error
-
-    async def end(self) -> int:
-        """Ends the process, if it has not ended itself; returns its exit status."""
-        self.writer.close()
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.kill()
-        return await self.process.wait()
-
-
 def bubblewrap() -> tuple[str, ...]:
     """The command that encloses a decoder without network, with a read-only view of Python; () if missing."""
     program = shutil.which("bwrap")
@@ -86,64 +61,109 @@ def bubblewrap() -> tuple[str, ...]:
     )
 
 
-async def _start(enclosure: tuple[str, ...]) -> tuple[_Decoder, Ready]:
-    """A decoder that is ready for its file; raises DecoderCrashed."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Line:
+    """A connection to a nursery or a decoder."""
+
+    socket: socket.socket
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def frame(self, timeout_s: float) -> Frame:
+        """The next frame; raises DecoderCrashed, or TimeoutError."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                header = await self.reader.readexactly(HEADER.size)
+                return unpack(header, await self.reader.readexactly(body_size(header)))
+        except TimeoutError:
+            raise
+        except (asyncio.IncompleteReadError, OSError, BrokenFrame) as error:
+            raise DecoderCrashed(f"{type(error).__name__}: {error}") from error
+
+    def hand_over(self, data: bytes, descriptor: int) -> None:
+        """Sends a message, far smaller than the socket's buffer, with an open file."""
+        try:
+            socket.send_fds(self.socket, [data], [descriptor])
+        except OSError as error:
+            raise DecoderCrashed(f"nobody took the file: {error}") from error
+
+
+async def _line() -> tuple[_Line, socket.socket]:
+    """A connection, and its other end for a process to take."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_READ_AHEAD_BYTES)
+    return _Line(socket=ours, reader=reader, writer=writer), theirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Nursery:
+    """A running process that forks decoders; a killed one takes its decoders with it."""
+
+    process: asyncio.subprocess.Process
+    line: _Line
+    locks: tuple[str, ...]
+
+    async def end(self) -> None:
+        self.line.writer.close()
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+        await self.process.wait()
+
+
+async def _nursery(enclosure: tuple[str, ...]) -> _Nursery:
+    """A nursery that is ready; raises DecoderCrashed."""
+    line, theirs = await _line()
     with theirs:
         process = await asyncio.create_subprocess_exec(
             *enclosure, *_COMMAND, stdin=theirs.fileno(), env=_ENVIRONMENT, cwd="/"
         )
-    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_READ_AHEAD_BYTES)
-    decoder = _Decoder(process=process, line=ours, reader=reader, writer=writer)
+    nursery = _Nursery(process=process, line=line, locks=())
     try:
-        ready = await decoder.frame(START_TIMEOUT_S)
+        ready = await line.frame(START_TIMEOUT_S)
         if not isinstance(ready, Ready):
             raise DecoderCrashed(f"{type(ready).__name__} before Ready")
     except BaseException:
-        await decoder.end()
+        await nursery.end()
         raise
-    return decoder, ready
+    return replace(nursery, locks=ready.locks)
 
 
 class Decoders:
-    """Keeps one decoder warm. Use as an async context manager; one file at a time."""
+    """Decoders for one file at a time. Use as an async context manager."""
 
     def __init__(self) -> None:
         self._enclosure: tuple[str, ...] = bubblewrap()
-        self._spare: asyncio.Task[_Decoder] | None = None
+        self._nursery: _Nursery | None = None
         self.sandbox = ""
 
     async def __aenter__(self) -> "Decoders":
-        """Starts the first decoder and finds out what encloses it; raises DecoderCrashed."""
+        """Starts the nursery and finds out what encloses it; raises DecoderCrashed."""
         try:
-            decoder, ready = await _start(self._enclosure)
-        except DecoderCrashed as error:
+            self._nursery = await _nursery(self._enclosure)
+        except (DecoderCrashed, TimeoutError) as error:
             if not self._enclosure:
                 raise
-            log.warning("bubblewrap does not work here", action="decoder.no_bubblewrap", error=str(error))
+            log.warning("bubblewrap does not work here", action="decoder.no_bubblewrap", error=repr(error))
             self._enclosure = ()
-            decoder, ready = await _start(())
-        await decoder.end()
-        self.sandbox = " + ".join((*(("bubblewrap",) if self._enclosure else ()), *ready.locks))
+            self._nursery = await _nursery(())
+        enclosed = ("bubblewrap",) if self._enclosure else ()
+        self.sandbox = " + ".join((*enclosed, *self._nursery.locks))
         log.info("decoders are locked in", action="decoder.sandbox", sandbox=self.sandbox)
-        self._warm_up()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._spare is not None:
-            await asyncio.wait([self._spare])
-            if not self._spare.cancelled() and self._spare.exception() is None:
-                await self._spare.result().end()
+        await self._end_nursery()
 
     async def decode(self, source: BinaryIO, request: DecodeRequest) -> AsyncGenerator[Frame, None]:
         """Opened, chunks in order, then Finished; or Rejected. Raises DecoderCrashed."""
-        decoder = await self._take()
+        line = await self._decoder()
         last: Frame = request
         try:
-            _hand_over(decoder, source, request)
+            line.hand_over(pack(request), source.fileno())
             while not isinstance(last, Finished | Rejected):
-                frame = await decoder.frame(FRAME_TIMEOUT_S)
+                frame = await line.frame(FRAME_TIMEOUT_S)
                 if not follows(last, frame):
                     raise DecoderCrashed(f"{type(frame).__name__} after {type(last).__name__}")
                 yield frame
@@ -151,32 +171,26 @@ class Decoders:
         except DecoderCrashed:
             telemetry.child_restarts.labels("decoder").inc()
             raise
+        except TimeoutError as error:
+            # It hangs, so it will not notice that nobody listens any more.
+            await self._end_nursery()
+            telemetry.child_restarts.labels("decoder").inc()
+            raise DecoderCrashed(f"nothing for {FRAME_TIMEOUT_S:.0f} s") from error
         finally:
-            await decoder.end()
-            self._warm_up()
+            # A decoder that has more to say fails at saying it, and ends.
+            line.writer.close()
 
-    async def _take(self) -> _Decoder:
-        """The warm decoder, or a new one if that has died meanwhile."""
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            await asyncio.wait([spare])
-            if spare.exception() is None and spare.result().process.returncode is None:
-                return spare.result()
-        return (await _start(self._enclosure))[0]
+    async def _decoder(self) -> _Line:
+        """A new decoder; from a new nursery, if the old one has died meanwhile."""
+        if self._nursery is None or self._nursery.process.returncode is not None:
+            await self._end_nursery()
+            self._nursery = await _nursery(self._enclosure)
+        line, theirs = await _line()
+        with theirs:
+            self._nursery.line.hand_over(b".", theirs.fileno())
+        return line
 
-    def _warm_up(self) -> None:
-        """Starts the next decoder; after a file rather than beside it, so that it takes no time from the file."""
-        if self._spare is None:
-            self._spare = asyncio.create_task(_ready(self._enclosure))
-
-
-async def _ready(enclosure: tuple[str, ...]) -> _Decoder:
-    return (await _start(enclosure))[0]
-
-
-def _hand_over(decoder: _Decoder, source: BinaryIO, request: DecodeRequest) -> None:
-    """Gives a decoder its file; the message is far smaller than the socket's buffer, so it cannot block."""
-    try:
-        socket.send_fds(decoder.line, [pack(request)], [source.fileno()])
-    except OSError as error:
-        raise DecoderCrashed(f"it did not take its file: {error}") from error
+    async def _end_nursery(self) -> None:
+        nursery, self._nursery = self._nursery, None
+        if nursery is not None:
+            await nursery.end()
