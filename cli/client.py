@@ -1,6 +1,6 @@
 """The HTTP client of the user commands.
 
-In: a server and requests. Out: the server's JSON documents, transcripts and events; failures as `CommandError` in one sentence.
+In: a server and requests. Out: the JSON documents, transcripts and events; failures as `CommandError` in one sentence.
 Must not know what a command prints. Knows nothing of Kafka or of any view: whatever it does, any client can do.
 """
 

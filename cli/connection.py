@@ -1,6 +1,6 @@
 """Where commands go: a server's address and key for users, settings for operators.
 
-In: arguments and the environment. Out: a `Server`, or `Settings`. Without either, the local stack is found through its home.
+In: arguments and the environment. Out: a `Server`, or `Settings`; the local stack where nothing else is named.
 Must not know what is asked of the server. The local key is only ever sent to the local stack.
 """
 

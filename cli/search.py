@@ -71,7 +71,7 @@ def line(hit: Mapping[str, Any], colour: bool) -> str:
     """Moment, speaker and words of a hit, then where it is."""
     speaker = f"{printable(hit['speaker'])}: " if hit["speaker"] else ""
     where = printable(hit["file_name"] or "")
-    return f"{moment(hit['start'])}  {speaker}{highlighted(hit['highlight'], colour)}  [{where} {hit['job_id']}]"
+    return f"{moment(hit['moment'])}  {speaker}{highlighted(hit['highlight'], colour)}  [{where} {hit['job_id']}]"
 
 
 def _count(page: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """docker-compose.yml against the tables of the local stack: the same engines, processes and settings names."""
 
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,3 +129,16 @@ def test_the_set_up_is_made_of_our_commands(services: Mapping[str, Any]) -> None
         program, *arguments = line.split()
         assert program == "palimpsest"
         parser().parse_args(arguments)
+
+
+def test_the_images_hold_every_package_of_ours() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    copied = re.findall(r"^COPY (\w+) \1$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+    assert sorted(copied) == sorted(packages)
+
+
+def test_the_example_names_every_secret_that_must_be_set() -> None:
+    needed = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    named = re.findall(r"^(\w+)=$", (ROOT / "deploy" / "env.example").read_text(), re.MULTILINE)
+    assert set(named) == needed
