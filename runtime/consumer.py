@@ -94,6 +94,7 @@ class ConsumerLoop:
         self._stopped: set[int] = set()
         self._lag_at = 0.0
         self._broker_away = False
+        self._told: dict[tuple[str, int], int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Consumes until `stop`; raises Unavailable, Fenced or whatever pure code raised."""
@@ -118,7 +119,8 @@ class ConsumerLoop:
             consumer.close()
 
     def _run(self, consumer: Consumer, stop: threading.Event) -> None:
-        with connection(self._dsn) as conn:
+        # Without autocommit a handler's single statement would open a transaction, and ours would be a savepoint in it.
+        with connection(self._dsn, autocommit=True) as conn:
             while not stop.is_set():
                 batch = self._poll(consumer)
                 if self._assigned is not None:
@@ -134,7 +136,21 @@ class ConsumerLoop:
         if first is None:
             return []
         messages = [first, *consumer.consume(self._sub.batch_records - 1, 0)]
-        return [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
+        read = [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
+        return self._following(read)
+
+    def _following(self, records: list[Incoming]) -> list[Incoming]:
+        """Without what a rebalance inside the poll left over: partitions no longer ours, offsets read once more."""
+        expected = dict(self._next)
+        fresh = []
+        for record in records:
+            place = (record.topic, record.partition)
+            if place in expected and record.offset >= expected[place]:
+                expected[place] = record.offset + 1
+                fresh.append(record)
+        if len(fresh) < len(records):
+            log.info("records read twice were dropped", action="consumer.repeats", count=len(records) - len(fresh))
+        return fresh
 
     def _usable(self, message: Message) -> bool:
         error = message.error()
@@ -181,7 +197,6 @@ class ConsumerLoop:
         numbers = frozenset(tp.partition for tp in self._assigned or ())
         self._assigned = None
         self._handler.assigned(conn, numbers)
-        conn.commit()
         self._health.ready()
         log.info(
             "partitions assigned",
@@ -196,22 +211,25 @@ class ConsumerLoop:
         partition: int,
         records: list[Incoming],
     ) -> None:
+        """Applies what can be applied; a record that must not be skipped stops its partition with all its topics."""
         if partition in self._stopped:
             return
-        try:
-            self._apply(conn, partition, records)
-        except StopPartition as stopped:
-            log.error(
-                "a partition stopped at a record that cannot be read",
-                action="consumer.stopped",
-                why=str(stopped),
-            )
-            bad = stopped.incoming
-            before = [r for r in records if r.topic != bad.topic or r.offset < bad.offset]
-            self._stopped.add(partition)
-            telemetry.stopped_partitions.set(len(self._stopped))
-            consumer.pause([TopicPartition(self._kafka.topic(t), p) for t, p in self._next if p == partition])
-            self._apply(conn, partition, before)
+        found: StopPartition | None = None
+        while records:
+            try:
+                self._apply(conn, partition, records)
+                break
+            except StopPartition as stopped:
+                found, bad = stopped, stopped.incoming
+                records = [r for r in records if r.topic != bad.topic or r.offset < bad.offset]
+        if found is not None:
+            self._stop(consumer, partition, found)
+
+    def _stop(self, consumer: Consumer, partition: int, why: StopPartition) -> None:
+        log.error("a partition stopped at a record that cannot be read", action="consumer.stopped", why=str(why))
+        self._stopped.add(partition)
+        telemetry.stopped_partitions.set(len(self._stopped))
+        consumer.pause([TopicPartition(self._kafka.topic(t), p) for t, p in self._next if p == partition])
 
     def _apply(self, conn: Connection, partition: int, records: list[Incoming]) -> None:
         if not records:
@@ -258,9 +276,17 @@ class ConsumerLoop:
             telemetry.consumer_lag.labels(topic, str(partition)).set(behind)
             lag += behind
         self._health.lag(lag)
-        if self._next:
-            offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in self._next.items()]
+        self._tell_group(consumer)
+
+    def _tell_group(self, consumer: Consumer) -> None:
+        if self._next == self._told:
+            return
+        offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in self._next.items()]
+        try:
             consumer.commit(offsets=offsets, asynchronous=True)
+            self._told = dict(self._next)
+        except KafkaException as error:  # during a rebalance; ours are in PostgreSQL, these are for lag tools
+            log.info("the group was not told", action="consumer.commit", error=str(error))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:

@@ -1,0 +1,81 @@
+-- name: claim
+INSERT INTO assembler_claims (partition, claim) VALUES (%(partition)s, 1)
+ON CONFLICT (partition) DO UPDATE SET claim = assembler_claims.claim + 1
+RETURNING claim;
+
+-- name: check_claim  holds the claim until the transaction ends: a new member waits for it
+SELECT 1 FROM assembler_claims WHERE partition = %(partition)s AND claim = %(claim)s FOR UPDATE;
+
+-- name: lock_jobs
+SELECT job_id, state, plan, segments FROM assembler_jobs
+WHERE job_id = ANY(%(job_ids)s) ORDER BY job_id FOR UPDATE;
+
+-- name: save_job  parts that did not change come as null
+INSERT INTO assembler_jobs (job_id, partition, status, state, plan, segments)
+VALUES (%(job_id)s, %(partition)s, %(status)s, %(state)s, COALESCE(%(plan)s::bytea, '[]'::bytea), COALESCE(%(segments)s::bytea, '{}'::bytea))
+ON CONFLICT (job_id) DO UPDATE SET
+    status = EXCLUDED.status,
+    state = EXCLUDED.state,
+    plan = COALESCE(%(plan)s::bytea, assembler_jobs.plan),
+    segments = COALESCE(%(segments)s::bytea, assembler_jobs.segments),
+    updated_at = now();
+
+-- name: applied
+SELECT event_id, redrive FROM assembler_applied WHERE event_id = ANY(%(event_ids)s);
+
+-- name: mark_applied
+INSERT INTO assembler_applied (event_id, redrive)
+SELECT * FROM unnest(%(event_ids)s::text[], %(redrives)s::int[])
+ON CONFLICT DO NOTHING;
+
+-- name: keep_result
+INSERT INTO assembler_results (job_id, index, task, round, chunk_sha256, record)
+VALUES (%(job_id)s, %(index)s, %(task)s, %(round)s, %(chunk_sha256)s, %(record)s)
+ON CONFLICT DO NOTHING;
+
+-- name: results
+SELECT index, task, round, chunk_sha256, record FROM assembler_results WHERE job_id = %(job_id)s;
+
+-- name: forget_results
+DELETE FROM assembler_results WHERE job_id = ANY(%(job_ids)s);
+
+-- name: park
+INSERT INTO assembler_parked (topic, partition, place, job_id, key, value, headers, timestamp_ms)
+VALUES (%(topic)s, %(partition)s, %(place)s, %(job_id)s, %(key)s, %(value)s, %(headers)s, %(timestamp_ms)s)
+ON CONFLICT DO NOTHING;
+
+-- name: unpark  what waited for a job, to be sorted by arrival
+DELETE FROM assembler_parked WHERE job_id = %(job_id)s
+RETURNING parked_at, timestamp_ms, topic, partition, place, key, value, headers;
+
+-- name: expired  inputs whose job never came
+DELETE FROM assembler_parked
+WHERE partition = %(partition)s AND parked_at < now() - make_interval(secs => %(seconds)s)
+RETURNING parked_at, timestamp_ms, topic, partition, place, key, value, headers;
+
+-- name: put_out
+INSERT INTO assembler_outbox (job_id, seq, ordinal, partition, topic, topic_partition, key, value, headers)
+VALUES (%(job_id)s, %(seq)s, %(ordinal)s, %(partition)s, %(topic)s, %(topic_partition)s, %(key)s, %(value)s, %(headers)s);
+
+-- name: outbox  what a crash may have left, in the order in which a job's facts are published
+SELECT job_id, seq, ordinal, partition, topic, topic_partition, key, value, headers FROM assembler_outbox
+WHERE partition = %(partition)s ORDER BY job_id, seq, ordinal;
+
+-- name: sent
+DELETE FROM assembler_outbox AS o
+USING unnest(%(job_ids)s::text[], %(seqs)s::bigint[], %(ordinals)s::int[]) AS done (job_id, seq, ordinal)
+WHERE o.job_id = done.job_id AND o.seq = done.seq AND o.ordinal = done.ordinal;
+
+-- name: forget_outbox
+DELETE FROM assembler_outbox WHERE job_id = ANY(%(job_ids)s);
+
+-- name: assembling
+SELECT job_id FROM assembler_jobs WHERE partition = %(partition)s AND status = 'assembling' ORDER BY updated_at;
+
+-- name: prune_applied  older than any record that could still be delivered
+DELETE FROM assembler_applied WHERE applied_at < now() - make_interval(days => %(days)s);
+
+-- name: prune_results  of jobs that ended so long ago that nobody may retry them
+DELETE FROM assembler_results AS r USING assembler_jobs AS j
+WHERE r.job_id = j.job_id AND j.partition = %(partition)s
+  AND j.status IN ('completed', 'failed', 'cancelled') AND j.updated_at < now() - make_interval(days => %(days)s);

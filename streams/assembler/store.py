@@ -1,0 +1,242 @@
+"""The assembler's tables: jobs, applied inputs, results, parked inputs and the outbox.
+
+In: what one batch decided. Out: rows, written and read in few statements; the caller holds the transaction.
+Knows no rule of a job: states and records go in and out as they are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from runtime.errors import Fenced
+from runtime.kafka import Incoming, Outgoing
+from runtime.postgres import Connection, load_sql
+from schemas.values import PlannedChunk
+from streams.assembler.state import Mark, State
+
+_STATE = msgspec.json.Decoder(State)
+_PLAN = msgspec.json.Decoder(tuple[PlannedChunk, ...])
+_MARKS = msgspec.json.Decoder(dict[str, Mark])
+_HEADERS = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
+_json = msgspec.json.encode
+_packed = msgspec.msgpack.encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in the outbox and the bytes that wait there. `partition` is the job's, not that of the topic."""
+
+    job_id: str
+    seq: int
+    ordinal: int
+    partition: int
+    out: Outgoing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A chunk's result as it came."""
+
+    job_id: str
+    index: int
+    task: str
+    round: int
+    chunk_sha256: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An input whose job is not known."""
+
+    job_id: str
+    incoming: Incoming
+
+
+class Store:
+    """Reads and writes of one process; every method runs on the caller's connection and in its transaction."""
+
+    def __init__(self) -> None:
+        self._sql = load_sql("streams.assembler")
+
+    def claim(self, conn: Connection, partition: int) -> int:
+        """Makes a partition ours and returns the number that proves it; waits for whoever is writing."""
+        row = conn.execute(self._sql["claim"], {"partition": partition}).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def check_claim(self, conn: Connection, partition: int, claim: int) -> None:
+        """Raises Fenced when another member has claimed the partition."""
+        found = conn.execute(self._sql["check_claim"], {"partition": partition, "claim": claim})
+        if found.fetchone() is None:
+            raise Fenced(f"partition {partition} was claimed by another member")
+
+    def lock(self, conn: Connection, job_ids: Iterable[str]) -> dict[str, State]:
+        """States of the jobs that exist, locked until the transaction ends."""
+        rows = conn.execute(self._sql["lock_jobs"], {"job_ids": sorted(set(job_ids))}).fetchall()
+        return {
+            job_id: replace(_STATE.decode(state), plan=_PLAN.decode(plan), segments=_MARKS.decode(segments))
+            for job_id, state, plan, segments in rows
+        }
+
+    def save(self, conn: Connection, partition: int, before: Mapping[str, State], after: Mapping[str, State]) -> None:
+        """Writes the states that changed."""
+        rows = [
+            _job_row(partition, before.get(job_id), state)
+            for job_id, state in sorted(after.items())
+            if before.get(job_id) is not state
+        ]
+        self._many(conn, "save_job", rows)
+
+    def applied(self, conn: Connection, event_ids: Sequence[str]) -> set[tuple[str, int]]:
+        """Which inputs took effect already, by event id and redrive count."""
+        return {(str(e), int(r)) for e, r in conn.execute(self._sql["applied"], {"event_ids": list(event_ids)})}
+
+    def mark_applied(self, conn: Connection, inputs: Sequence[tuple[str, int]]) -> None:
+        """Remembers inputs that took effect."""
+        if inputs:
+            event_ids, redrives = zip(*inputs, strict=True)
+            conn.execute(self._sql["mark_applied"], {"event_ids": list(event_ids), "redrives": list(redrives)})
+
+    def keep(self, conn: Connection, results: Sequence[Result]) -> None:
+        """Stores results for the assembly."""
+        self._many(conn, "keep_result", [_fields(result) for result in results])
+
+    def results(self, conn: Connection, job_id: str) -> list[Result]:
+        """All stored results of a job."""
+        rows = conn.execute(self._sql["results"], {"job_id": job_id})
+        return [
+            Result(job_id=job_id, index=index, task=task, round=round_, chunk_sha256=sha256, record=bytes(record))
+            for index, task, round_, sha256, record in rows
+        ]
+
+    def forget_results(self, conn: Connection, job_ids: Sequence[str]) -> None:
+        """Drops the results of jobs that need them no more."""
+        if job_ids:
+            conn.execute(self._sql["forget_results"], {"job_ids": list(job_ids)})
+
+    def park(self, conn: Connection, parked: Sequence[Parked]) -> None:
+        """Keeps inputs until their job is known."""
+        self._many(conn, "park", [_parked_row(item) for item in parked])
+
+    def unpark(self, conn: Connection, job_id: str) -> list[Incoming]:
+        """What waited for a job, in order of arrival."""
+        return _arrived(conn.execute(self._sql["unpark"], {"job_id": job_id}).fetchall())
+
+    def expired(self, conn: Connection, partition: int, seconds: float) -> list[Incoming]:
+        """Removes and returns inputs that waited too long."""
+        rows = conn.execute(self._sql["expired"], {"partition": partition, "seconds": seconds}).fetchall()
+        return _arrived(rows)
+
+    def put_out(self, conn: Connection, slots: Sequence[Slot]) -> None:
+        """Adds to the outbox; two facts of one number are impossible."""
+        self._many(conn, "put_out", [_slot_row(slot) for slot in slots])
+
+    def outbox(self, conn: Connection, partition: int) -> list[Slot]:
+        """What waits to be published, a job's facts in order."""
+        return [_slot(row) for row in conn.execute(self._sql["outbox"], {"partition": partition})]
+
+    def sent(self, conn: Connection, slots: Sequence[Slot]) -> None:
+        """Removes what the broker has acknowledged."""
+        conn.execute(
+            self._sql["sent"],
+            {
+                "job_ids": [slot.job_id for slot in slots],
+                "seqs": [slot.seq for slot in slots],
+                "ordinals": [slot.ordinal for slot in slots],
+            },
+        )
+
+    def forget_outbox(self, conn: Connection, job_ids: Sequence[str]) -> None:
+        """Drops what erased jobs had still to say."""
+        if job_ids:
+            conn.execute(self._sql["forget_outbox"], {"job_ids": list(job_ids)})
+
+    def assembling(self, conn: Connection, partition: int) -> list[str]:
+        """Jobs whose assembly was ordered and has not come back."""
+        return [str(row[0]) for row in conn.execute(self._sql["assembling"], {"partition": partition})]
+
+    def prune(self, conn: Connection, partition: int, *, applied_days: int, result_days: int) -> None:
+        """Drops what nobody can ask for any more."""
+        conn.execute(self._sql["prune_applied"], {"days": applied_days})
+        conn.execute(self._sql["prune_results"], {"partition": partition, "days": result_days})
+
+    def _many(self, conn: Connection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with conn.cursor() as cursor:
+                cursor.executemany(self._sql[name], rows)
+
+
+def _job_row(partition: int, old: State | None, new: State) -> dict[str, Any]:
+    same_plan = old is not None and old.plan is new.plan
+    same_marks = old is not None and old.segments is new.segments
+    return {
+        "job_id": new.job_id,
+        "partition": partition,
+        "status": new.status.value,
+        "state": _json(replace(new, plan=(), segments={})),
+        "plan": None if same_plan else _json(new.plan),
+        "segments": None if same_marks else _json(new.segments),
+    }
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in Result.__dataclass_fields__}
+
+
+def _parked_row(item: Parked) -> dict[str, Any]:
+    given = item.incoming
+    return {
+        "topic": given.topic,
+        "partition": given.partition,
+        "place": given.offset,
+        "job_id": item.job_id,
+        "key": given.key,
+        "value": given.value,
+        "headers": _packed(given.headers),
+        "timestamp_ms": given.timestamp_ms,
+    }
+
+
+def _arrived(rows: Sequence[tuple[Any, ...]]) -> list[Incoming]:
+    """Two topics have no common order: what was parked first comes first, then what was written first."""
+    return [
+        Incoming(
+            topic=topic,
+            partition=partition,
+            offset=place,
+            key=None if key is None else bytes(key),
+            value=None if value is None else bytes(value),
+            headers=_HEADERS.decode(headers),
+            timestamp_ms=timestamp_ms,
+        )
+        for _, timestamp_ms, topic, partition, place, key, value, headers in sorted(rows, key=lambda row: row[:5])
+    ]
+
+
+def _slot_row(slot: Slot) -> dict[str, Any]:
+    return {
+        "job_id": slot.job_id,
+        "seq": slot.seq,
+        "ordinal": slot.ordinal,
+        "partition": slot.partition,
+        "topic": slot.out.topic,
+        "topic_partition": slot.out.partition,
+        "key": slot.out.key,
+        "value": slot.out.value,
+        "headers": _packed(slot.out.headers),
+    }
+
+
+def _slot(row: tuple[Any, ...]) -> Slot:
+    job_id, seq, ordinal, partition, topic, topic_partition, key, value, headers = row
+    out = Outgoing(
+        topic=topic,
+        partition=topic_partition,
+        key=bytes(key),
+        value=None if value is None else bytes(value),
+        headers=_HEADERS.decode(headers),
+    )
+    return Slot(job_id=job_id, seq=seq, ordinal=ordinal, partition=partition, out=out)

@@ -1,0 +1,232 @@
+"""The assembler: the one writer of every job's history.
+
+In: uploads, controls, results and corrections. Out: `transcripts`, numbered, and work for the lanes on retry.
+One PostgreSQL transaction holds decision, dedupe, outgoing bytes and offsets; what is committed is then published in
+order and removed from the outbox. Rules are in the pure modules, SQL in `store`; this is the loop that joins them.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from runtime import telemetry
+from runtime.consumer import ConsumerLoop, Subscription
+from runtime.errors import Fenced
+from runtime.health import Health, serve
+from runtime.kafka import EventProducer, Incoming
+from runtime.postgres import Connection, check_schema, connection
+from runtime.registry import Registry
+from runtime.settings import Settings
+from schemas import records
+from schemas.codec import Codec, UndecodableRecord
+from schemas.topics import CONTROLS, CORRECTIONS, TRANSCRIPTIONS, UPLOADS, UPLOADS_LONG
+from streams.assembler.assembly import task_of
+from streams.assembler.batch import Batch, Given, Place
+from streams.assembler.decide import LogInput
+from streams.assembler.state import State
+from streams.assembler.store import Slot, Store
+from streams.assembler.workshop import Finished, Workshop
+
+NAME = "assembler"
+TOPICS = (UPLOADS, UPLOADS_LONG, CONTROLS, TRANSCRIPTIONS, CORRECTIONS)
+PARKED_S = 3_600.0
+CHORE_PERIOD_S = 10.0
+PRUNE_PERIOD_S = 3_600.0
+APPLIED_DAYS = 15  # working topics keep records for 7 days, dead letters for 14
+
+log = telemetry.logger(__name__)
+
+
+class Assembler:
+    """The handler of the consumer loop."""
+
+    def __init__(self, settings: Settings, codec: Codec, producer: EventProducer, workshop: Workshop) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._producer = producer
+        self._workshop = workshop
+        self._store = Store()
+        self._claims: dict[int, int] = {}
+        self._pending: list[Slot] = []
+        self._orders: list[tuple[int, State]] = []
+        self._chores_at_s = 0.0
+        self._pruned_at_s = 0.0
+
+    def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
+        """Claims the partitions, publishes what was committed and never sent, and takes up open assemblies."""
+        self._workshop.keep_only(partitions)
+        self._pending, self._orders = [], []
+        self._claims = {}
+        for partition in sorted(partitions):
+            with conn.transaction():
+                self._claims[partition] = self._store.claim(conn, partition)
+            with conn.transaction():
+                self._pending += self._store.outbox(conn, partition)
+                open_jobs = self._store.lock(conn, self._store.assembling(conn, partition))
+            self._orders += [(partition, state) for state in open_jobs.values()]
+        if self._pending:
+            log.info("publishing what a stop left", action="assembler.leftovers", records=len(self._pending))
+        self._after_commit(conn)
+
+    def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
+        """Applies records of one partition inside the open transaction."""
+        self._write(conn, partition, [record for record in records if record.value is not None])
+
+    def committed(self, conn: Connection, partition: int) -> None:
+        """Starts the assemblies that were ordered, then publishes."""
+        self._after_commit(conn)
+
+    def tick(self, conn: Connection) -> None:
+        """Takes in finished assemblies; now and then ends what waits in vain."""
+        for finished in self._workshop.poll():
+            self._take_in(conn, finished)
+        now_s = time.monotonic()
+        if now_s - self._chores_at_s > CHORE_PERIOD_S:
+            self._chores_at_s = now_s
+            self._chores(conn, now_s)
+
+    def _take_in(self, conn: Connection, finished: Finished) -> None:
+        if finished.partition not in self._claims:
+            return  # the partition went to another member, which assembles again
+        with conn.transaction():
+            self._write(conn, finished.partition, [Given(input=finished.input)])
+        self._after_commit(conn)
+
+    def _chores(self, conn: Connection, now_s: float) -> None:
+        prune = now_s - self._pruned_at_s > PRUNE_PERIOD_S
+        for partition, claim in self._claims.items():
+            with conn.transaction():
+                self._store.check_claim(conn, partition, claim)
+                batch = self._batch(partition, {}, set())
+                for incoming in self._store.expired(conn, partition, PARKED_S):
+                    batch.expire(incoming)
+                self._save(conn, batch, {})
+                if prune:
+                    days = self._settings.limits.retry_days
+                    self._store.prune(conn, partition, applied_days=APPLIED_DAYS, result_days=days)
+        if prune:
+            self._pruned_at_s = now_s
+        self._after_commit(conn)
+
+    def _write(self, conn: Connection, partition: int, arrived: Sequence[Incoming | Given]) -> None:
+        if partition not in self._claims:
+            raise Fenced(f"partition {partition} is not ours")
+        self._store.check_claim(conn, partition, self._claims[partition])
+        batch = self._batch(partition, {}, set())
+        given = [item if isinstance(item, Given) else self._read(batch, item) for item in arrived]
+        known = [item for item in given if item is not None]
+        before = self._store.lock(conn, (item.input.job_id for item in known))
+        batch.states.update(before)
+        batch.done |= self._store.applied(conn, [i[0] for item in known if (i := item.identity)])
+        for item in known:
+            if batch.take(item):
+                self._follow(conn, batch, item.input.job_id)
+        self._save(conn, batch, before)
+
+    def _follow(self, conn: Connection, batch: Batch, job_id: str) -> None:
+        """The job is known now: what waited for it comes next, in order."""
+        waiting = [*self._store.unpark(conn, job_id), *batch.unpark(job_id)]
+        given = [item for incoming in waiting if (item := self._read(batch, incoming))]
+        batch.done |= self._store.applied(conn, [i[0] for item in given if (i := item.identity)])
+        for item in given:
+            batch.take(item)
+
+    def _read(self, batch: Batch, incoming: Incoming) -> Given | None:
+        try:
+            record = self._codec.decode(incoming.value or b"")
+        except UndecodableRecord as error:
+            batch.undecodable(incoming, error)
+            return None
+        if not isinstance(record, LogInput):
+            batch.undecodable(incoming, UndecodableRecord(f"{type(record).__name__} does not belong here"))
+            return None
+        return Given(input=record, incoming=incoming)
+
+    def _batch(self, partition: int, states: dict[str, State], done: set[tuple[str, int]]) -> Batch:
+        kafka = self._settings.kafka
+        place = Place(partition=partition, partitions=kafka.partitions, group=kafka.group(NAME))
+        return Batch(place=place, codec=self._codec, states=states, done=done)
+
+    def _save(self, conn: Connection, batch: Batch, before: dict[str, State]) -> None:
+        partition = batch.place.partition
+        self._store.save(conn, partition, before, batch.states)
+        self._store.mark_applied(conn, batch.applied)
+        self._store.keep(conn, batch.results)
+        self._store.forget_results(conn, sorted(batch.finished | batch.erased))
+        self._store.forget_outbox(conn, sorted(batch.erased))
+        self._store.park(conn, batch.parked)
+        self._store.put_out(conn, batch.slots)
+        self._pending += batch.slots
+        self._orders += [(partition, state) for state in batch.ordered()]
+        _count(batch.facts)
+
+    def _after_commit(self, conn: Connection) -> None:
+        orders, self._orders = self._orders, []
+        for partition, state in orders:
+            if (task := task_of(state, partition)) is not None:
+                self._workshop.submit(task)
+        pending, self._pending = self._pending, []
+        telemetry.outbox_depth.set(len(pending))
+        if pending:
+            self._publish(conn, pending)
+            telemetry.outbox_depth.set(0)
+
+    def _publish(self, conn: Connection, slots: list[Slot]) -> None:
+        for slot in slots:
+            self._producer.send(slot.out)
+        self._producer.flush()
+        with conn.transaction():
+            self._store.sent(conn, slots)
+
+
+_ENDINGS = {
+    records.TranscriptCompleted: "completed",
+    records.JobFailed: "failed",
+    records.JobCancelled: "cancelled",
+    records.JobErased: "erased",
+}
+
+
+def _count(facts: Iterable[records.TranscriptRecord]) -> None:
+    for fact in facts:
+        if isinstance(fact, records.JobAccepted):
+            telemetry.jobs_accepted.inc()
+        elif ending := _ENDINGS.get(type(fact)):
+            telemetry.jobs_ended.labels(ending).inc()
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Runs until `stop`; raises when the process must be restarted."""
+    health = Health()
+    server = serve(health, settings.health_port)
+    health.detail(process=NAME, port=server.server_port)
+    registry = Registry(settings.registry_url)
+    registry.resolve_all()
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        check_schema(conn)
+    workshop = Workshop(settings)
+    try:
+        handler = Assembler(settings, Codec(registry), EventProducer(settings.kafka), workshop)
+        subscription = Subscription(name=NAME, topics=TOPICS, instance_id=settings.instance_id)
+        ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health).run(stop)
+    finally:
+        workshop.close()
+        server.shutdown()
+        server.server_close()
+
+
+def main() -> None:
+    """Entry point of `python -m streams.assembler.worker`."""
+    settings = Settings.read(os.environ)
+    telemetry.configure(NAME, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(settings, stop)
+    log.info("stopped", action="assembler.stopped")
+
+
+if __name__ == "__main__":
+    main()
