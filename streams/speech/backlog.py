@@ -1,0 +1,121 @@
+"""The chunks that wait for the model, and their audio on its way.
+
+In: chunks as they are read. Out: the next batch, its audio there. Holds no more audio than a few batches need.
+Knows no Kafka and no model; which chunk comes next is decided by `lanes`.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import islice
+
+from runtime.kafka import Incoming
+from schemas.records import ChunkCut
+from schemas.topics import CHUNKS_BATCH
+from schemas.values import Lane
+from streams.speech.audio import Audio, AudioFetcher, Samples
+from streams.speech.lanes import Choice, Waiting, choose, in_turn
+from streams.speech.offsets import Place, Position
+
+# Audio is fetched for this many batches ahead.
+AHEAD_BATCHES = 3
+# A batch that could be fuller waits this long for audio on its way.
+GATHER_S = 0.05
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Held:
+    """A chunk that is read and not answered."""
+
+    incoming: Incoming
+    position: Position
+    cut: ChunkCut
+    tries: int = 0
+    suspicion: str = ""
+    audio: Future[Audio] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the fetch of its audio is over."""
+        return self.audio is not None and self.audio.done()
+
+    def waiting(self) -> Waiting:
+        """What decides its turn."""
+        lane = Lane.BATCH if self.incoming.topic == CHUNKS_BATCH else Lane.INTERACTIVE
+        return Waiting(position=self.position, lane=lane, since_ms=self.incoming.timestamp_ms, suspect=self.tries > 0)
+
+
+class Backlog:
+    """Chunks by position. Not safe to share between threads."""
+
+    def __init__(self, audio: AudioFetcher, batch_size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._audio = audio
+        self._batch_size = batch_size
+        self._clock = clock
+        self._held: dict[Position, Held] = {}
+        self._interactive_run = 0
+        self._gathering_since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter(tuple(self._held.values()))
+
+    def add(self, chunks: Collection[Held]) -> None:
+        """These wait now; the audio of those whose turn is near is fetched."""
+        self._held.update((chunk.position, chunk) for chunk in chunks)
+        if chunks:
+            self._fetch_ahead()
+
+    def remove(self, chunk: Held) -> None:
+        """This one waits no longer."""
+        del self._held[chunk.position]
+
+    def drop(self, places: Collection[Place]) -> None:
+        """The chunks of these partitions are somebody else's."""
+        for chunk in self:
+            if chunk.position.place in places:
+                del self._held[chunk.position]
+                if chunk.audio:
+                    chunk.audio.cancel()
+
+    def next_batch(self) -> list[Held]:
+        """The chunks to run now, which wait until `take`; none while it pays to wait a moment for audio."""
+        choice = self._choice()
+        return [self._held[position] for position in choice.positions]
+
+    def take(self, batch: Collection[Held]) -> None:
+        """The batch runs: it no longer waits, and counts for the lanes' turns."""
+        self._interactive_run = self._choice_of(batch).interactive_run
+        for chunk in batch:
+            del self._held[chunk.position]
+        self._gathering_since = None
+        self._fetch_ahead()
+
+    def _choice(self) -> Choice:
+        best = self._choice_of(self._held.values())
+        if all(self._held[position].ready for position in best.positions):
+            return best
+        now = self._clock()
+        self._gathering_since = self._gathering_since or now
+        if now - self._gathering_since < GATHER_S:
+            return Choice(positions=(), interactive_run=self._interactive_run)
+        return self._choice_of([chunk for chunk in self._held.values() if chunk.ready])
+
+    def _choice_of(self, chunks: Collection[Held]) -> Choice:
+        return choose([chunk.waiting() for chunk in chunks], self._interactive_run, self._batch_size)
+
+    def _fetch_ahead(self) -> None:
+        order = in_turn([chunk.waiting() for chunk in self._held.values()], self._interactive_run)
+        for waiting in islice(order, AHEAD_BATCHES * self._batch_size):
+            chunk = self._held[waiting.position]
+            if chunk.audio is None:
+                chunk.audio = self._audio.fetch(chunk.cut.object)
+
+
+def samples(chunk: Held) -> Samples | None:
+    """The audio of a chunk that is ready, if there is any; raises Unavailable when the store stayed away."""
+    found = chunk.audio.result() if chunk.audio else None
+    return found if isinstance(found, Samples) else None

@@ -1,0 +1,169 @@
+"""The model's process: loads one engine and answers one batch after the other until its parent is gone.
+
+In, over the pipe: `Start`, then `Batch`es. Out: `Loaded` or `Unloadable`, then one `Done` a batch.
+A process of its own, so that a crash of the model's native code or an out-of-memory kill costs one batch and not
+the worker's place in its group. An exception of the engine ends it: the parent starts a clean one.
+Knows no Kafka and no object store.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import telemetry
+from runtime.settings import Speech
+from schemas import evidence
+from schemas.values import Task, TranscriptionOptions
+from streams.speech.engines import asr_engine, diarization_engine
+from streams.speech.engines.protocol import (
+    AsrEngine,
+    ChunkAudio,
+    ChunkError,
+    Diarization,
+    DiarizationEngine,
+    EngineUnavailable,
+    ModelInfo,
+    Transcription,
+)
+
+_PR_SET_PDEATHSIG = 1
+_PCM_SCALE = np.float32(1 / 32768)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What to load."""
+
+    task: Task
+    speech: Speech
+    log_level: str
+    parent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The model is there."""
+
+    info: ModelInfo
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unloadable:
+    """The engine cannot run as asked."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chunk:
+    """A chunk on the pipe: 16-bit samples, half of what the engine is given."""
+
+    pcm: NDArray[np.int16]
+    object_start_ms: int
+    start_ms: int
+    end_ms: int
+    options: TranscriptionOptions
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Chunks to run together."""
+
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Speaker evidence of one chunk, as the bytes of its object."""
+
+    data: bytes
+    speech_ms: int
+
+
+Outcome = Transcription | Evidence | ChunkError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """One outcome per chunk, in order."""
+
+    outcomes: tuple[Outcome, ...]
+    elapsed_ms: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serves the pipe whose file descriptor is the only argument."""
+    # The parent decides when this ends: it finishes or gives up the running batch first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Connection(int(arguments[0])) as pipe:
+        try:
+            return _serve(pipe)
+        except (EOFError, BrokenPipeError):
+            return 0
+
+
+def _serve(pipe: Connection) -> int:
+    start: Start = pipe.recv()
+    _die_with(start.parent)
+    telemetry.configure(f"speech-{start.task}-model", start.log_level)
+    engine: AsrEngine | DiarizationEngine = (
+        asr_engine(start.speech) if start.task is Task.ASR else diarization_engine(start.speech)
+    )
+    began = time.monotonic()
+    try:
+        info = engine.load()
+    except EngineUnavailable as error:
+        pipe.send(Unloadable(message=str(error)))
+        return 1
+    pipe.send(Loaded(info=info, seconds=time.monotonic() - began))
+    while True:
+        batch: Batch = pipe.recv()
+        pipe.send(_run(engine, batch))
+
+
+def _run(engine: AsrEngine | DiarizationEngine, batch: Batch) -> Done:
+    began = time.monotonic()
+    outcomes = engine.run([_audio(chunk) for chunk in batch.chunks])
+    if len(outcomes) != len(batch.chunks):
+        raise RuntimeError(f"{len(outcomes)} outcomes for {len(batch.chunks)} chunks")
+    elapsed_ms = round((time.monotonic() - began) * 1000)
+    return Done(outcomes=tuple(_portable(outcome) for outcome in outcomes), elapsed_ms=elapsed_ms)
+
+
+def _audio(chunk: Chunk) -> ChunkAudio:
+    return ChunkAudio(
+        samples=chunk.pcm * _PCM_SCALE,
+        object_start_ms=chunk.object_start_ms,
+        start_ms=chunk.start_ms,
+        end_ms=chunk.end_ms,
+        options=chunk.options,
+        round=chunk.round,
+    )
+
+
+def _portable(outcome: Transcription | Diarization | ChunkError) -> Outcome:
+    if isinstance(outcome, Diarization):
+        return Evidence(data=evidence.pack(outcome.evidence), speech_ms=outcome.speech_ms)
+    return outcome
+
+
+def _die_with(parent: int) -> None:
+    """Asks the kernel for SIGKILL when the parent's main thread ends; a long batch would not notice the closed pipe."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was asked
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
