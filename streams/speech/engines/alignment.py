@@ -17,6 +17,7 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 OPENING = frozenset("\"'“‘¿¡([{«„「『（《-–—$€£#")
 TIE_MS = 50
 SPEECH_MIN_MS = 20
+WORD_MAX_MS = 2_000  # what is longer holds a pause that nobody heard
 
 _LETTER = re.compile(r"\w")
 _LATIN = re.compile(r"[A-Za-z0-9]")
@@ -66,13 +67,11 @@ def snap(piece: Piece, speech: Sequence[Span]) -> Piece:
     """
     if piece.span is None:
         return piece
-    heard = [part for s in speech if (part := s.overlap(piece.span)).length_ms > SPEECH_MIN_MS]
-    if not heard:
-        return piece
+    heard = [part for s in speech if (part := s.overlap(piece.span)).length_ms > SPEECH_MIN_MS] or [piece.span]
     last = heard[-1]
     longest = max(heard, key=lambda span: span.length_ms)
-    tie = longest.length_ms - last.length_ms <= TIE_MS
-    return replace(piece, span=last if tie else longest)
+    kept = last if longest.length_ms - last.length_ms <= TIE_MS else longest
+    return replace(piece, span=Span(start_ms=max(kept.start_ms, kept.end_ms - WORD_MAX_MS), end_ms=kept.end_ms))
 
 
 def settle(pieces: Sequence[Piece], window: Span) -> tuple[Word, ...]:

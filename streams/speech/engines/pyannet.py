@@ -7,7 +7,7 @@ runs whatever a checkpoint's pickle says; here nothing but tensors and plain val
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +96,22 @@ def frame_count(samples: int) -> int:
     return samples
 
 
-def band_filters(low_hz: Tensor, band_hz: Tensor) -> Tensor:
+def band_filters(bands: Mapping[str, Tensor]) -> Tensor:
     """Filters (2 x band, 1, tap) that let one band of frequency through, even ones first, then odd ones.
 
     SincNet (arXiv 1808.00158) with the odd filters of arXiv 1910.10400; bands are given above a floor of 50 Hz.
     """
-    half = BAND_SAMPLES // 2
-    low = BAND_MIN_HZ + low_hz.abs()
-    high = (low + BAND_MIN_HZ + band_hz.abs()).clamp(BAND_MIN_HZ, SAMPLE_RATE_HZ / 2)
-    time = 2 * torch.pi * torch.arange(-half, 0.0)[None] / SAMPLE_RATE_HZ
-    taper = torch.hamming_window(BAND_SAMPLES, periodic=False)[:half]
+    low = BAND_MIN_HZ + bands["low_hz_"].abs()
+    high = (low + BAND_MIN_HZ + bands["band_hz_"].abs()).clamp(BAND_MIN_HZ, SAMPLE_RATE_HZ / 2)
+    time, taper = bands["n_"], bands["window_"]
     even = (torch.sin(high * time) - torch.sin(low * time)) / (time / 2) * taper
     odd = (torch.cos(low * time) - torch.cos(high * time)) / (time / 2) * taper
     width = 2 * (high - low)
+    middle = torch.zeros_like(width)
     filters = torch.cat(
         [
             torch.cat([even, width, even.flip(1)], dim=1) / width,
-            torch.cat([odd, torch.zeros_like(width), -odd.flip(1)], dim=1) / width,
+            torch.cat([odd, middle, -odd.flip(1)], dim=1) / width,
         ]
     )
     return filters[:, None]
@@ -120,9 +119,9 @@ def band_filters(low_hz: Tensor, band_hz: Tensor) -> Tensor:
 
 def _with_plain_filters(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state with the first convolution's filters in place of the bands they are made from."""
-    bands = {name: state[name] for name in state if name.startswith(BANDS)}
-    plain = {name: value for name, value in state.items() if name not in bands and not name.startswith("loss")}
-    plain["sincnet.conv1d.0.weight"] = band_filters(bands[f"{BANDS}low_hz_"], bands[f"{BANDS}band_hz_"])
+    bands = {name.removeprefix(BANDS): value for name, value in state.items() if name.startswith(BANDS)}
+    plain = {name: value for name, value in state.items() if not name.startswith((BANDS, "loss"))}
+    plain["sincnet.conv1d.0.weight"] = band_filters(bands)
     return plain
 
 
