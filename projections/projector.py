@@ -71,7 +71,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         check_schema(conn)
     health = Health()
     server = serve(health, settings.health_port)
-    indexer = Indexer(SearchEngine(settings.opensearch), settings.postgres_dsn)
+    engine = SearchEngine(settings.opensearch)
+    indexer = Indexer(engine, settings.postgres_dsn)
     handler = Projector(Codec(Registry(settings.registry_url)), indexer)
     subscription = Subscription(name=NAME, topics=(TRANSCRIPTS,), instance_id=settings.instance_id)
     loop = ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health)
@@ -80,6 +81,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         loop.run(stop)
     finally:
         indexer.stop()
+        engine.close()
         server.shutdown()
 
 

@@ -32,4 +32,4 @@ USING unnest(%(job_ids)s::text[], %(segment_ids)s::text[], %(marks)s::bigint[]) 
 WHERE pending.job_id = done.job_id AND pending.segment_id = done.segment_id AND pending.mark = done.mark;
 
 -- name: waiting  how many marks there are, at most 10,000
-SELECT count(*) FROM (SELECT FROM search_pending WHERE partition = ANY(%(partitions)s) LIMIT 10000) AS some;
+SELECT count(*) FROM (SELECT FROM search_pending WHERE partition = ANY(%(partitions)s) LIMIT 10000) AS those;
