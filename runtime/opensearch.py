@@ -88,11 +88,14 @@ class SearchEngine:
             raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {failed[0]}")
 
     def search(self, index: str, body: Mapping[str, Any], routing: str | None = None) -> Mapping[str, Any]:
-        """The engine's answer to a query built by code."""
+        """The engine's answer to a query built by code; an index that is not there yet raises Unavailable."""
         extra = {"routing": routing} if routing else {}
-        answer: Mapping[str, Any] = self._guarded(
-            lambda: self._client.search(index=self.name(index), body=dict(body), params=extra)
-        )
+        try:
+            answer: Mapping[str, Any] = self._guarded(
+                lambda: self._client.search(index=self.name(index), body=dict(body), params=extra)
+            )
+        except NotFoundError as error:
+            raise Unavailable(f"OpenSearch: {error}") from error
         return answer
 
     def count(self, index: str) -> int:

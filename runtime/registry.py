@@ -76,6 +76,13 @@ class Registry:
         for name in record_names():
             self.id_of(name)
 
+    def reachable(self) -> bool:
+        """Whether the registry answers now."""
+        try:
+            return not self._client.get("/subjects").is_error
+        except httpx.TransportError:
+            return False
+
     def register(self, name: str, text: str) -> int:
         """Registers a schema under FULL_TRANSITIVE; the same content keeps its id."""
         subject = full_name(name)
