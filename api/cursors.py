@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from api.refusals import invalid
+from runtime.errors import Refused
 
 _SIGNATURE_BYTES = 16
 _MAX_TOKEN_CHARS = 2_000
@@ -32,7 +32,7 @@ class Cursors:
         return _text(self._signature(tenant_id, scope, payload) + payload)
 
     def read(self, tenant_id: str, scope: str, token: str | None) -> list[str | int | float | None] | None:
-        """The values of a token, None for none; raises Invalid for a token that this server did not write here."""
+        """The values of a token, None for none; raises Refused for a token that this server did not write here."""
         if token is None:
             return None
         data = _bytes(token)
@@ -59,5 +59,5 @@ def _bytes(token: str) -> bytes:
         raise _foreign() from error
 
 
-def _foreign() -> Exception:
-    return invalid("query", "cursor", "This cursor was not written for this list; start again without it.")
+def _foreign() -> Refused:
+    return Refused("bad_cursor", "This cursor was not written for this list; start again without it.")

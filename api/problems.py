@@ -59,7 +59,7 @@ def _fields(extra: Any) -> list[FieldError]:
         pointer = "/" + key.strip(".").replace(".", "/") if key else ""
         found.append(
             FieldError(
-                place=str(item.get("source", "body")),
+                place=getattr(item.get("source"), "value", "body"),
                 pointer=pointer,
                 message=str(item.get("message", "invalid")),
             )

@@ -64,6 +64,8 @@ TYPES: Mapping[str, ProblemType] = dict(
             "The request is malformed",
             "A field is missing, unknown or out of its range; `errors` names it.",
         ),
+        _problem(400, "bad_cursor", "The cursor is not valid here", "Start the list again without a cursor."),
+        _problem(400, "query_too_long", "The query is too long", "`detail` names the limit."),
         _problem(
             401,
             "not_authenticated",
@@ -136,12 +138,24 @@ TYPES: Mapping[str, ProblemType] = dict(
             503,
             "unavailable",
             "A part of the service is away",
-            "Try again in a moment; nothing of the request was kept.",
+            "Try again in a moment; an Idempotency-Key makes that safe.",
             5,
         ),
         _problem(503, "busy", "Too many uploads at once", "Try again in a moment.", 5),
     )
 )
+
+# Finer codes, most of them the assembler's, and the kind of problem they are; the answer names the finer code too.
+# Any other code is a conflict of state.
+_KINDS: Mapping[str, str] = {
+    "unknown_segment": "not_found",
+    "unknown_speaker": "unprocessable",
+    "empty_text": "unprocessable",
+    "empty_base": "unprocessable",
+    "invalid_name": "unprocessable",
+    "invalid_rating": "unprocessable",
+    "same_speaker": "unprocessable",
+}
 
 _BY_STATUS: Mapping[int, str] = {kind.status: code for code, kind in reversed(tuple(TYPES.items()))}
 
@@ -152,8 +166,8 @@ def code_for_status(status: int) -> str:
 
 
 def type_of(code: str) -> ProblemType:
-    """The problem type of a code; a code that is not in the table is a conflict of state."""
-    return TYPES.get(code, TYPES["conflict"])
+    """The problem type of a code."""
+    return TYPES[code] if code in TYPES else TYPES[_KINDS.get(code, "conflict")]
 
 
 def by_slug(slug: str) -> ProblemType | None:

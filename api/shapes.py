@@ -154,13 +154,15 @@ class SegmentPage(msgspec.Struct, frozen=True):
 
 
 class SearchHit(msgspec.Struct, frozen=True):
-    """A segment that matches; `highlight` is HTML-escaped, with `<mark>` around what matched."""
+    """A segment that matches; `highlight` is escaped HTML with `<mark>`, `moment` is when the first mark is said."""
 
     job_id: str
     file_name: str | None
     segment_id: str
     start: float
     end: float
+    moment: float
+    speaker_id: str | None
     speaker: str | None
     language: str | None
     text: str
@@ -168,9 +170,10 @@ class SearchHit(msgspec.Struct, frozen=True):
 
 
 class SearchPage(msgspec.Struct, frozen=True):
-    """Hits, best first."""
+    """Hits, best first; beyond 10,000 the total is a lower bound."""
 
     total: int
+    total_is_exact: bool
     items: tuple[SearchHit, ...]
     next_cursor: str | None
 

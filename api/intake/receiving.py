@@ -179,7 +179,7 @@ class Intake:
         )
 
     async def _lane(self) -> Lane:
-        """Batch for a tenant whose open jobs hold more than its interactive share; a premium tenant has no such limit."""
+        """Batch for a tenant whose open jobs hold more than its interactive share; premium tenants have none."""
         if self._caller.tier == PREMIUM:
             return Lane.INTERACTIVE
         async with borrowed(self._services.connections) as conn:

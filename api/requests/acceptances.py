@@ -1,9 +1,10 @@
 """Accepted uploads: the promise, kept in PostgreSQL before the log has it.
 
-In: an UploadReceived and its final bytes. Out: the same record for a client's next GET, and the bytes for a repeat.
+In: an UploadReceived and its final bytes. Out: the same record for a client's next GET; `effects` reads the
+bytes for a repeat.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -49,33 +50,6 @@ async def accepted_page(
     return [_upload(row) for row in await _rows(conn, "accepted_page", values)]
 
 
-async def unseen(conn: AsyncConnection, older_s: float, limit: int) -> list[tuple[str, Outgoing]]:
-    """Acceptances old enough to be in the log by now, with the bytes to produce, oldest first."""
-    rows = await _rows(conn, "unseen_acceptances", {"older_s": older_s, "limit": limit})
-    return [(job_id, _outgoing(*rest)) for job_id, *rest in rows]
-
-
-async def note_repeat(conn: AsyncConnection, job_ids: Sequence[str]) -> None:
-    """These were produced again just now."""
-    await conn.execute(load_sql(_SQL)["note_repeat"].encode(), {"job_ids": list(job_ids)})
-
-
-async def forget(conn: AsyncConnection, job_ids: Sequence[str]) -> None:
-    """Drops acceptances that the views have taken over."""
-    await conn.execute(load_sql(_SQL)["forget_acceptances"].encode(), {"job_ids": list(job_ids)})
-
-
-async def forget_erased(conn: AsyncConnection, job_ids: Sequence[str]) -> None:
-    """Drops all that is kept here of erased jobs: the bytes, and the answers with file names."""
-    await forget(conn, job_ids)
-    await conn.execute(load_sql(_SQL)["forget_answers"].encode(), {"job_ids": list(job_ids)})
-
-
-async def forget_keys(conn: AsyncConnection, older_s: float) -> None:
-    """Drops idempotency keys that have expired."""
-    await conn.execute(load_sql(_SQL)["forget_keys"].encode(), {"older_s": older_s})
-
-
 async def _rows(conn: AsyncConnection, name: str, values: Mapping[str, object]) -> list[Any]:
     answer = await conn.execute(load_sql(_SQL)[name].encode(), dict(values))
     return await answer.fetchall()
@@ -83,13 +57,3 @@ async def _rows(conn: AsyncConnection, name: str, values: Mapping[str, object]) 
 
 def _upload(row: Any) -> UploadReceived:
     return msgspec.convert(row[0], UploadReceived)
-
-
-def _outgoing(topic: str, partition: int, key: bytes, value: bytes, headers: Any) -> Outgoing:
-    return Outgoing(
-        topic=topic,
-        partition=partition,
-        key=bytes(key),
-        value=bytes(value),
-        headers=tuple((name, text.encode()) for name, text in headers),
-    )

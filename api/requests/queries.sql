@@ -42,17 +42,12 @@ WHERE tenant_id = %(tenant_id)s
 ORDER BY occurred_at DESC, job_id DESC
 LIMIT %(limit)s;
 
--- name: accepted_bytes_of_tenant  uploads that no view shows yet still count towards a tenant's share
-SELECT coalesce(sum((request->'audio'->>'size_bytes')::bigint), 0)
+-- name: old_acceptances  accepted a while ago; the last column says whether to produce it now
+SELECT job_id, topic, partition, key, value, headers,
+       repeated_at IS NULL OR repeated_at < now() - make_interval(secs => %(repeat_after_s)s)
 FROM accepted_requests
-WHERE tenant_id = %(tenant_id)s AND NOT job_id = ANY(%(known)s);
-
--- name: unseen_acceptances  accepted a while ago, in no view, and not produced again just now
-SELECT a.job_id, a.topic, a.partition, a.key, a.value, a.headers
-FROM accepted_requests a
-WHERE a.accepted_at < now() - make_interval(secs => %(older_s)s)
-  AND (a.repeated_at IS NULL OR a.repeated_at < now() - make_interval(secs => %(older_s)s))
-ORDER BY a.accepted_at
+WHERE accepted_at < now() - make_interval(secs => %(older_s)s)
+ORDER BY accepted_at
 LIMIT %(limit)s;
 
 -- name: note_repeat

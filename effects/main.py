@@ -1,0 +1,80 @@
+"""The process `effects`: loops over the views until SIGTERM. A sweep that runs then is given up; it may be repeated.
+
+In: settings from the environment. Out: effects in the world, `/healthz` and `/metrics`.
+"""
+
+import asyncio
+import os
+import signal
+
+from effects.leadership import lead
+from effects.schedule import run_all
+from effects.world import World
+from runtime import health, postgres, telemetry
+from runtime.errors import Unavailable
+from runtime.kafka import AsyncEventProducer
+from runtime.objects import ObjectStore
+from runtime.settings import Settings
+
+PAUSE_S = 1.0
+
+log = telemetry.logger(__name__)
+
+
+async def _connected(settings: Settings) -> AsyncEventProducer:
+    """A producer, however long the broker takes."""
+    while True:
+        producer = AsyncEventProducer(settings.kafka)
+        try:
+            await producer.start()
+            return producer
+        except Unavailable as error:
+            await producer.stop()
+            log.warning("the broker is away", action="effects.wait", trouble=str(error))
+            await asyncio.sleep(PAUSE_S)
+
+
+async def run(settings: Settings, state: health.Health) -> None:
+    """Sweeps until cancelled."""
+    producer = await _connected(settings)
+    try:
+        async with postgres.pool(settings.postgres_dsn) as connections:
+            world = World(
+                kafka=settings.kafka,
+                connections=connections,
+                producer=producer,
+                objects=ObjectStore(settings.objects),
+                retry_days=settings.limits.retry_days,
+                nudge_period_s=settings.nudge_period_s,
+            )
+            await lead(settings.postgres_dsn, lambda: run_all(world, state), state.ready)
+    finally:
+        await producer.stop()
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    state = health.Health()
+    server = health.serve(state, settings.health_port)
+    log.info("serves health", action="health.port", port=server.server_port)
+    work = asyncio.create_task(run(settings, state))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped", action="effects.stopped")
+    finally:
+        server.shutdown()
+
+
+def main() -> None:
+    """Serves until told to stop."""
+    settings = Settings.read(os.environ)
+    telemetry.configure("effects", settings.log_level)
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

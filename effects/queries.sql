@@ -1,0 +1,14 @@
+-- name: swept
+SELECT job_id, seq FROM swept_jobs WHERE job_id = ANY(%(job_ids)s);
+
+-- name: note_swept
+INSERT INTO swept_jobs (job_id, seq, reason) VALUES (%(job_id)s, %(seq)s, %(reason)s)
+ON CONFLICT (job_id) DO UPDATE SET seq = excluded.seq, reason = excluded.reason, swept_at = now()
+WHERE swept_jobs.seq < excluded.seq;
+
+-- name: nudged_partitions  those that need no nudge yet
+SELECT partition FROM nudges WHERE nudged_at > now() - make_interval(secs => %(period_s)s);
+
+-- name: note_nudge
+INSERT INTO nudges (partition, nudged_at) VALUES (%(partition)s, now())
+ON CONFLICT (partition) DO UPDATE SET nudged_at = excluded.nudged_at;

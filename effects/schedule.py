@@ -1,0 +1,53 @@
+"""Which sweeps run how often: the table of contents of `effects`.
+
+In: a world. Out: loops that end only when cancelled or when something breaks that waiting does not mend.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from effects.sweeps.acceptances import repeat_acceptances
+from effects.sweeps.nudges import nudge
+from effects.sweeps.objects import sweep_all, sweep_recent
+from effects.world import World
+from runtime.errors import Unavailable
+from runtime.health import Health
+from runtime.telemetry import batch_seconds, logger
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Work that is done again and again; each run does what is due and may be repeated at any time."""
+
+    name: str
+    period_s: float
+    run: Callable[[World], Awaitable[int]]
+
+
+SWEEPS: tuple[Sweep, ...] = (
+    Sweep(name="acceptances", period_s=5.0, run=repeat_acceptances),
+    Sweep(name="objects", period_s=2.0, run=sweep_recent),
+    Sweep(name="old_objects", period_s=3600.0, run=sweep_all),
+    Sweep(name="nudges", period_s=1.0, run=nudge),
+)
+
+
+async def run_all(world: World, health: Health) -> None:
+    """Every sweep in a loop of its own."""
+    async with asyncio.TaskGroup() as group:
+        for sweep in SWEEPS:
+            group.create_task(_repeat(sweep, world, health))
+
+
+async def _repeat(sweep: Sweep, world: World, health: Health) -> None:
+    while True:
+        try:
+            with batch_seconds.labels(sweep.name).time():
+                await sweep.run(world)
+            health.moved()
+        except Unavailable as error:
+            log.warning("a sweep waits", action="sweep.wait", sweep=sweep.name, trouble=str(error))
+        await asyncio.sleep(sweep.period_s)

@@ -1,0 +1,90 @@
+"""Objects that nobody will ask for again are deleted.
+
+In: the views of ended and erased jobs. Out: fewer objects, and a note of what was swept.
+Work that still waits for a deleted chunk is answered quickly by its worker: an object that is missing is an answer.
+A recent end is looked at every time, all others once an hour, so a sweep costs what happened lately.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from effects.sweeps.decisions import Ended, Keep, keep, prefixes
+from effects.world import World
+from projections.jobs import upkeep as jobs
+from runtime.postgres import AsyncConnection, borrowed, load_sql
+from runtime.telemetry import logger, objects_deleted
+
+RECENT_MS = 3_600_000
+PAGE = 500
+
+log = logger(__name__)
+
+
+async def sweep_recent(world: World) -> int:
+    """Jobs that ended within the last hour."""
+    return await _sweep(world, time.time_ns() // 1_000_000 - RECENT_MS)
+
+
+async def sweep_all(world: World) -> int:
+    """Every job that ended and still has objects."""
+    return await _sweep(world, 0)
+
+
+async def _sweep(world: World, since_ms: int) -> int:
+    """The number of jobs whose objects were deleted."""
+    done, after = 0, ""
+    while True:
+        async with borrowed(world.connections) as conn:
+            page = await jobs.ended(conn, since_ms, after, PAGE)
+            waiting = await _not_swept(conn, [_ended(row) for row in page])
+        for job in waiting:
+            done += await _sweep_job(world, job)
+        if len(page) < PAGE:
+            return done
+        after = page[-1].job_id
+
+
+def _ended(row: jobs.EndedJob) -> Ended:
+    return Ended(
+        job_id=row.job_id,
+        tenant_id=row.tenant_id,
+        status=row.status,
+        seq=row.seq,
+        ended_at_ms=row.ended_at_ms,
+        open_ends=row.open_ends,
+    )
+
+
+async def _not_swept(conn: AsyncConnection, found: Sequence[Ended]) -> list[Ended]:
+    answer = await conn.execute(load_sql("effects")["swept"].encode(), {"job_ids": [job.job_id for job in found]})
+    swept: dict[str, int] = dict(await answer.fetchall())
+    return [job for job in found if swept.get(job.job_id, -1) < job.seq]
+
+
+async def _sweep_job(world: World, job: Ended) -> int:
+    kept = keep(job, time.time_ns() // 1_000_000, world.retry_days)
+    if kept is Keep.EVERYTHING:
+        return 0
+    number = await asyncio.to_thread(_delete, world, prefixes(job, kept))
+    async with borrowed(world.connections) as conn:
+        if kept is Keep.NOTHING:
+            await _forget(conn, job.job_id)
+        values = {"job_id": job.job_id, "seq": job.seq, "reason": job.status}
+        await conn.execute(load_sql("effects")["note_swept"].encode(), values)
+    objects_deleted.labels(job.status).inc(number)
+    log.info("deleted objects", action="objects.deleted", job_id=job.job_id, reason=job.status, objects=number)
+    return 1
+
+
+def _delete(world: World, wanted: Sequence[str]) -> int:
+    keys = [key for prefix in wanted for key in world.objects.keys(prefix)]
+    world.objects.delete(keys)
+    return len(keys)
+
+
+async def _forget(conn: AsyncConnection, job_id: str) -> None:
+    """What the API kept of an erased job: the bytes of its acceptance, and answers that hold its file name."""
+    sql, values = load_sql("api.requests"), {"job_ids": [job_id]}
+    await conn.execute(sql["forget_acceptances"].encode(), values)
+    await conn.execute(sql["forget_answers"].encode(), values)
