@@ -124,12 +124,19 @@ def _audio_stream(container: InputContainer) -> AudioStream:
     context: Any = stream.codec_context
     if context is None:
         raise _refused("unsupported_audio")
-    if context.codec_tag in ("enca", "drms"):
+    if _is_protected(context):
         raise _refused("protected")
     if not context.channels or not MIN_RATE_HZ <= context.sample_rate <= MAX_RATE_HZ:
         raise _refused("unsupported_audio")
     context.thread_count = 1
     return stream
+
+
+def _is_protected(context: Any) -> bool:
+    try:
+        return context.codec_tag in ("enca", "drms", "drmi")
+    except UnicodeDecodeError:  # a tag of four arbitrary bytes
+        return False
 
 
 class _Mono:

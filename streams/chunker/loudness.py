@@ -2,7 +2,8 @@
 
 In: 16 kHz mono samples in blocks of any size. Out: as many samples, their loudness over 3 s led to -20 dBFS by a gain
 within ±20 dB that moves at most 1 dB/s. The same samples give the same result, however they are split into blocks.
-Where the last 3 s hold no more than a noise floor the gain stays: silence is not raised. Knows no file and no chunk.
+Hops that hold no more than a noise floor are not heard, and where nothing is heard the gain stays: pauses are not
+raised. Knows no file and no chunk.
 """
 
 import math
@@ -39,6 +40,8 @@ class Leveler:
         self._window: deque[float] = deque(maxlen=self._policy.window_ms // HOP_MS)
         # Sums of squares are whole numbers below 2**53, so adding and taking away leaves no rounding behind.
         self._energy = 0.0
+        self._heard_hops = 0
+        self._floor = _HOP_SAMPLES * (_FULL_SCALE * 10 ** (self._policy.noise_floor_dbfs / 20)) ** 2
         self._gain_db = 0.0
 
     def feed(self, samples: Samples) -> Samples:
@@ -63,15 +66,24 @@ class Leveler:
 
     def _next_gain(self, energy: float) -> float:
         """The factor for a hop, which counts as heard."""
-        policy = self._policy
         if len(self._window) == self._window.maxlen:
-            self._energy -= self._window[0]
-        self._window.append(energy)
-        self._energy += energy
-        mean = self._energy / (len(self._window) * _HOP_SAMPLES * _FULL_SCALE**2)
-        loudness_dbfs = 10 * math.log10(mean) if mean > 0 else -math.inf
-        if loudness_dbfs >= policy.noise_floor_dbfs:
-            wanted = min(max(policy.target_dbfs - loudness_dbfs, -policy.max_gain_db), policy.max_gain_db)
-            step = policy.db_per_s * HOP_MS / 1000
-            self._gain_db += min(max(wanted - self._gain_db, -step), step)
+            self._hear(self._window[0], -1)
+        heard = energy if energy >= self._floor else 0.0
+        self._window.append(heard)
+        self._hear(heard, 1)
+        if self._heard_hops:
+            loudness_dbfs = 10 * math.log10(self._energy / (self._heard_hops * _HOP_SAMPLES * _FULL_SCALE**2))
+            self._gain_db += self._step(loudness_dbfs)
         return float(10 ** (self._gain_db / 20))
+
+    def _hear(self, energy: float, sign: int) -> None:
+        if energy:
+            self._energy += sign * energy
+            self._heard_hops += sign
+
+    def _step(self, loudness_dbfs: float) -> float:
+        """How far the gain moves within a hop."""
+        policy = self._policy
+        wanted = min(max(policy.target_dbfs - loudness_dbfs, -policy.max_gain_db), policy.max_gain_db)
+        most = policy.db_per_s * HOP_MS / 1000
+        return min(max(wanted - self._gain_db, -most), most)

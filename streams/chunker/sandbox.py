@@ -130,6 +130,18 @@ async def _nursery(enclosure: tuple[str, ...]) -> _Nursery:
     return replace(nursery, locks=ready.locks)
 
 
+async def _born(nursery: _Nursery) -> _Line:
+    """The line to a new decoder; raises DecoderCrashed when the nursery is dead."""
+    line, theirs = await _line()
+    with theirs:
+        try:
+            nursery.line.hand_over(b".", theirs.fileno())
+        except DecoderCrashed:
+            line.writer.close()
+            raise
+    return line
+
+
 class Decoders:
     """Decoders for one file at a time. Use as an async context manager."""
 
@@ -182,13 +194,12 @@ class Decoders:
 
     async def _decoder(self) -> _Line:
         """A new decoder; from a new nursery, if the old one has died meanwhile."""
-        if self._nursery is None or self._nursery.process.returncode is not None:
-            await self._end_nursery()
-            self._nursery = await _nursery(self._enclosure)
-        line, theirs = await _line()
-        with theirs:
-            self._nursery.line.hand_over(b".", theirs.fileno())
-        return line
+        if self._nursery is not None:
+            with suppress(DecoderCrashed):
+                return await _born(self._nursery)
+        await self._end_nursery()
+        self._nursery = await _nursery(self._enclosure)
+        return await _born(self._nursery)
 
     async def _end_nursery(self) -> None:
         nursery, self._nursery = self._nursery, None

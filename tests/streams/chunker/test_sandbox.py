@@ -1,0 +1,146 @@
+"""Decoder processes: locked in, one file each, and no file takes the parent down."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+
+from streams.chunker.cut import SAMPLE_RATE_HZ
+from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
+from streams.chunker.sandbox import DecoderCrashed, Decoders
+from tests.deadline import until
+from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone, wav_header
+
+REQUEST = DecodeRequest(max_audio_s=36_000)
+
+
+@pytest.fixture
+async def decoders() -> AsyncIterator[Decoders]:
+    async with Decoders() as running:
+        yield running
+
+
+@contextmanager
+def stored(data: bytes) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        file.seek(0)
+        yield file
+
+
+async def frames(decoders: Decoders, data: bytes, request: DecodeRequest = REQUEST) -> list[Frame]:
+    with stored(data) as file:
+        return [frame async for frame in decoders.decode(file, request)]
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def nursery() -> int:
+    """The process that decoders are forked from: the one child that this test has."""
+    [pid] = [pid for pid in children(os.getpid()) if b"chunker.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return pid
+
+
+async def test_files_one_after_the_other(decoders: Decoders) -> None:
+    for name in ("wav", "mp3", "mp4-video"):
+        opened, chunk, finished = await frames(decoders, media_file(tone(2_000), RECIPES[name]))
+        assert isinstance(opened, Opened)
+        assert isinstance(chunk, ChunkEncoded)
+        assert isinstance(finished, Finished)
+
+
+async def test_a_refusal_comes_through(decoders: Decoders) -> None:
+    [rejected] = await frames(decoders, b"text")
+    assert isinstance(rejected, Rejected)
+
+
+async def test_it_says_what_locks_the_decoder_in(decoders: Decoders) -> None:
+    assert "limits" in decoders.sandbox
+    assert "no_new_privileges" in decoders.sandbox
+
+
+def about(pid: int, what: str) -> str:
+    return Path(f"/proc/{pid}/{what}").read_text()
+
+
+@pytest.mark.usefixtures("decoders")
+async def test_the_decoder_holds_no_secret_and_no_privilege() -> None:
+    status = dict(line.split(":\t", 1) for line in about(nursery(), "status").splitlines())
+    assert status["NoNewPrivs"] == "1"
+    limits = about(nursery(), "limits")
+    assert "Max open files            32                   32" in limits
+    assert "Max address space         2000000000           2000000000" in limits
+    if os.getuid() == 0:
+        assert set(status["Uid"].split()) == {"65534"}
+        assert "PALIMPSEST" not in about(nursery(), "environ")
+
+
+async def test_the_first_chunk_comes_before_the_file_is_decoded(decoders: Decoders) -> None:
+    hour = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 60).tobytes()
+    with stored(hour) as file:
+        async with aclosing(decoders.decode(file, REQUEST)) as said:
+            async for frame in said:
+                if isinstance(frame, ChunkEncoded):
+                    break
+        # What the decoder has read is what it has decoded, but for one read ahead and the pipe.
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) < len(hour) / 4
+
+
+@pytest.mark.slow
+async def test_memory_does_not_grow_with_the_file(decoders: Decoders) -> None:
+    peaks = {}
+    for minutes in (10, 60):
+        with tempfile.TemporaryFile() as file:
+            file.write(wav_header(0x7FFFFF00))
+            for minute in range(minutes):
+                file.write(noise(60_000, -25.0, minute).tobytes())
+            file.flush()
+            file.seek(0)
+            peak = 0
+            async for _ in decoders.decode(file, REQUEST):
+                peak = max(peak, 0, *(resident_bytes(pid) for pid in children(nursery())))
+            peaks[minutes] = peak
+    assert peaks[60] < peaks[10] + 10_000_000
+    assert peaks[60] < 300_000_000
+
+
+def resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+@pytest.mark.parametrize("victim", ["decoder", "nursery"])
+async def test_a_killed_decoder_is_an_error_and_the_next_file_works(decoders: Decoders, victim: str) -> None:
+    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    with stored(long) as file, pytest.raises(DecoderCrashed):
+        async for frame in decoders.decode(file, REQUEST):
+            if isinstance(frame, Opened):
+                os.kill(children(nursery())[0] if victim == "decoder" else nursery(), signal.SIGKILL)
+    assert isinstance((await frames(decoders, media_file(tone(500), RECIPES["wav"])))[-1], Finished)
+
+
+async def test_a_file_given_up_leaves_no_decoder_behind(decoders: Decoders) -> None:
+    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    with stored(long) as file:
+        async with aclosing(decoders.decode(file, REQUEST)) as said:
+            await anext(said)
+        await asyncio.to_thread(until, lambda: not children(nursery()), 10, "the decoder to end")
+
+
+async def test_a_day_of_silence_in_a_small_file_is_cut_off_at_the_limit(decoders: Decoders) -> None:
+    bomb = media_file(np.zeros(600 * SAMPLE_RATE_HZ, np.int16), RECIPES["flac"])
+    said = await frames(decoders, bomb, DecodeRequest(max_audio_s=120))
+    assert isinstance(said[-1], Rejected)
+    assert said[-1].code == "too_long"
