@@ -12,16 +12,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime import telemetry
-from runtime.settings import Speech
 from schemas import evidence
-from schemas.values import Task, TranscriptionOptions
+from schemas.values import Task
 from streams.speech.engines import asr_engine, diarization_engine
 from streams.speech.engines.protocol import (
     AsrEngine,
@@ -30,75 +27,12 @@ from streams.speech.engines.protocol import (
     Diarization,
     DiarizationEngine,
     EngineUnavailable,
-    ModelInfo,
     Transcription,
 )
+from streams.speech.messages import Batch, Chunk, Done, Evidence, Loaded, Outcome, Start, Unloadable
 
 _PR_SET_PDEATHSIG = 1
 _PCM_SCALE = np.float32(1 / 32768)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What to load."""
-
-    task: Task
-    speech: Speech
-    log_level: str
-    parent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """The model is there."""
-
-    info: ModelInfo
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unloadable:
-    """The engine cannot run as asked."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chunk:
-    """A chunk on the pipe: 16-bit samples, half of what the engine is given."""
-
-    pcm: NDArray[np.int16]
-    object_start_ms: int
-    start_ms: int
-    end_ms: int
-    options: TranscriptionOptions
-    round: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Chunks to run together."""
-
-    chunks: tuple[Chunk, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Speaker evidence of one chunk, as the bytes of its object."""
-
-    data: bytes
-    speech_ms: int
-
-
-Outcome = Transcription | Evidence | ChunkError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """One outcome per chunk, in order."""
-
-    outcomes: tuple[Outcome, ...]
-    elapsed_ms: int
 
 
 def main(arguments: Sequence[str]) -> int:

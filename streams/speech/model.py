@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from runtime.settings import Speech
 from schemas.values import Task
-from streams.speech.child import Batch, Done, Loaded, Start, Unloadable
 from streams.speech.engines.protocol import EngineUnavailable
+from streams.speech.messages import Batch, Done, Loaded, Start, Unloadable
 
 EXIT_WAIT_S = 10.0
 _T = TypeVar("_T")

@@ -19,8 +19,8 @@ from schemas.values import ModelRun, StoredObject, Task
 from streams.speech import answers
 from streams.speech.answers import Failure, Moment
 from streams.speech.audio import AudioFetcher
-from streams.speech.child import Evidence, Outcome
 from streams.speech.engines.protocol import ChunkError, Transcription
+from streams.speech.messages import Evidence, Outcome
 
 RESULT_TOO_LARGE = ChunkError(
     code="result_too_large", message="The result for this part is too large.", retryable=False

@@ -14,8 +14,8 @@ from runtime.telemetry import logger
 from schemas.values import Task
 from streams.speech import answers
 from streams.speech.backlog import Held, samples
-from streams.speech.child import Batch, Chunk, Done, Loaded
 from streams.speech.engines.protocol import ModelInfo
+from streams.speech.messages import Batch, Chunk, Done, Loaded
 from streams.speech.model import ChildDied, Model
 
 LOAD_LIMIT_S = 900.0
