@@ -14,8 +14,8 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 
-def values(bootstrap: str, topic: str):
-    """Values of all records now on the topic."""
+def records(bootstrap: str, topic: str):
+    """Kind and value of every record now on the topic."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "example", "enable.auto.commit": False})
     partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic).topics[topic].partitions]
     ends = {p.partition: consumer.get_watermark_offsets(p) for p in partitions}
@@ -27,7 +27,8 @@ def values(bootstrap: str, topic: str):
             raise TimeoutError("the broker sends nothing")
         if message.error():
             raise RuntimeError(message.error())
-        yield message.value()
+        kind = dict(message.headers() or ()).get("ce_type", b"").decode()
+        yield kind.rpartition(".")[2], message.value()
         if message.offset() + 1 >= left.get(message.partition(), 0):
             left.pop(message.partition(), None)
     consumer.close()
@@ -51,13 +52,13 @@ def fold(facts: dict) -> tuple[list, dict]:
 
 def main() -> None:
     bootstrap, registry, topic = sys.argv[1:]
-    decode = AvroDeserializer(SchemaRegistryClient({"url": registry}), return_record_name=True)
+    decode = AvroDeserializer(SchemaRegistryClient({"url": registry}))
     context = SerializationContext(topic, MessageField.VALUE)
     jobs = defaultdict(dict)
-    for value in values(bootstrap, topic):
+    for kind, value in records(bootstrap, topic):
         if value is not None:  # a tombstone of an erased job, or a nudge
-            kind, fact = decode(value, context)
-            jobs[fact["job_id"]].setdefault(fact["seq"], (kind.rpartition(".")[2], fact))
+            fact = decode(value, context)
+            jobs[fact["job_id"]].setdefault(fact["seq"], (kind, fact))
     for job_id, facts in jobs.items():
         print(f"{job_id}: {len(facts)} facts, the last is {facts[max(facts)][0]}")
         segments, names = fold(facts)
