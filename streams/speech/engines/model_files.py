@@ -17,12 +17,13 @@ BUNDLED_WHISPER = "whisper-base"
 READ_BYTES = 1 << 20
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, lower-case hexadecimal."""
+def sha256_of(*paths: Path) -> str:
+    """SHA-256 over files one after the other, lower-case hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(READ_BYTES):
+                digest.update(block)
     return digest.hexdigest()
 
 
