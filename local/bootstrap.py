@@ -94,7 +94,13 @@ def install() -> None:
 def write_lock() -> None:
     """Resolve the newest versions that pyproject.toml allows; no registry's address goes into the file."""
     select = ["--all-extras", "--group", "dev", "--python-version", ".".join(map(str, WANTED_PYTHON))]
-    form = ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--custom-compile-command", LOCK_HEADER_COMMAND]
+    form = [
+        "--generate-hashes",
+        "--no-emit-index-url",
+        "--no-annotate",
+        "--custom-compile-command",
+        LOCK_HEADER_COMMAND,
+    ]
     files = ["pyproject.toml", "--output-file", LOCK.name, "--quiet"]
     run([str(find_uv()), "pip", "compile", *select, "--python-platform", PLATFORM, *form, *files])
 

@@ -58,29 +58,30 @@ def _say(line: str) -> None:
 
 def run_up(arguments: argparse.Namespace) -> int:
     stack = stack_from_environment()
-    signal.signal(signal.SIGTERM, _raise_interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         if arguments.engines_only:
             stack.start_engines()
         else:
             stack.start()
         if arguments.foreground:
-            hold(stack)
+            hold()
     except KeyboardInterrupt:
         _say("stopping")
         stack.stop()
     return 0
 
 
-def _raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
+def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """A signal handler: a request to end is like Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def hold(stack: Stack) -> None:
-    """Stay until a signal comes."""
+def hold() -> None:
+    """Stay until Ctrl-C or a request to end raises KeyboardInterrupt."""
     _say("running; Ctrl-C stops everything")
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    raise KeyboardInterrupt
+    while True:
+        signal.pause()
 
 
 def run_down(arguments: argparse.Namespace) -> int:
