@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.memory import proportional_bytes
+from bench.resources import cpu_seconds, proportional_bytes
 from local.ports import LOOPBACK
 from local.processes import PROCESSES, STOP_ORDER
 
@@ -70,6 +70,10 @@ class Running:
     def memory_bytes(self) -> dict[str, int]:
         """Memory of each process with its children."""
         return {name: proportional_bytes(process.pid) for name, process in self._started.items()}
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Processor time of each process with its children, so far."""
+        return {name: cpu_seconds(process.pid) for name, process in self._started.items()}
 
     def stop(self) -> None:
         """SIGTERM in the order of `down`; whatever is left after that is killed."""

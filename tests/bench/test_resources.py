@@ -1,10 +1,10 @@
-"""Memory of real processes."""
+"""Memory and processor time of real processes."""
 
 import os
 import subprocess
 import sys
 
-from bench.memory import proportional_bytes
+from bench.resources import cpu_seconds, proportional_bytes
 
 MARK = "ready"
 BALLAST_BYTES = 50_000_000
@@ -32,3 +32,9 @@ def test_a_process_that_ended_takes_nothing() -> None:
     process.wait()
     assert proportional_bytes(process.pid) == 0
     assert proportional_bytes(os.getpid()) > 0
+
+
+def test_processor_time_only_grows_and_counts_ended_children() -> None:
+    before = cpu_seconds(os.getpid())
+    subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
+    assert cpu_seconds(os.getpid()) >= before + 0.1

@@ -1,8 +1,9 @@
-"""How much memory a process and its children take.
+"""What a process and its children take: memory and processor time.
 
-In: process ids. Out: bytes. Must not know whose they are.
+In: process ids. Out: bytes and seconds. Must not know whose they are.
 """
 
+import os
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -12,6 +13,20 @@ KIB = 1024
 def proportional_bytes(pid: int) -> int:
     """Proportional set size of a process and its descendants: shared pages count in parts, so that sums are true."""
     return _own(pid) + sum(proportional_bytes(child) for child in _children(pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time so far of a process and its living descendants, and of those it has waited for."""
+    return _cpu(pid) + sum(cpu_seconds(child) for child in _children(pid))
+
+
+def _cpu(pid: int) -> float:
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    # utime, stime, and both of waited-for children.
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def _own(pid: int) -> int:
