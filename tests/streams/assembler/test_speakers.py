@@ -1,0 +1,121 @@
+"""Clustering over a whole recording, on synthetic evidence whose truth is known."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyannote.core import Annotation
+from pyannote.core import Segment as Span
+from pyannote.metrics.diarization import DiarizationErrorRate
+
+from streams.assembler.speakers import ChunkEvidence, SpeakerBounds, speaker_turns
+from streams.assembler.turns import Turn
+from tests.streams.assembler.given import CHUNK_MS, MARGIN_MS, evidence
+
+Spans = Sequence[tuple[int, int, int]]
+
+
+def conversation(speakers: int, minutes: int, seed: int = 3) -> list[tuple[int, int, int]]:
+    """Turns of one to eight seconds, with pauses and now and then some overlap."""
+    random = np.random.default_rng(seed)
+    spans: list[tuple[int, int, int]] = []
+    at, before = 0, -1
+    while at < minutes * 60_000:
+        who = int(random.choice([n for n in range(speakers) if n != before] or [0]))
+        length = int(random.integers(1_000, 8_000))
+        spans.append((at, at + length, who))
+        at += length + int(random.integers(-400, 1_200))
+        before = who
+    return spans
+
+
+def chunked(spans: Spans, total_ms: int, chunk_ms: int = CHUNK_MS) -> list[ChunkEvidence]:
+    found = []
+    for start in range(0, total_ms, chunk_ms):
+        end = min(total_ms, start + chunk_ms)
+        seen = evidence(spans, max(0, start - MARGIN_MS), min(total_ms, end + MARGIN_MS), seed=start)
+        found.append(ChunkEvidence(start_ms=start, end_ms=end, evidence=seen))
+    return found
+
+
+def der(spans: Spans, turns: Sequence[Turn]) -> float:
+    truth, heard = Annotation(), Annotation()
+    for n, (start, end, who) in enumerate(spans):
+        truth[Span(start / 1000, end / 1000), n] = f"speaker {who}"
+    for n, turn in enumerate(turns):
+        heard[Span(turn.start_ms / 1000, turn.end_ms / 1000), n] = turn.speaker
+    rate = DiarizationErrorRate()(truth, heard, uem=None)
+    assert isinstance(rate, float)
+    return rate
+
+
+@pytest.mark.filterwarnings("ignore:'uem' was approximated")
+@pytest.mark.parametrize(("speakers", "minutes"), [(1, 2), (2, 3), (4, 10)])
+def test_a_conversation_is_heard_as_it_was(speakers: int, minutes: int) -> None:
+    spans = [span for span in conversation(speakers, minutes) if span[1] <= minutes * 60_000]
+    turns = speaker_turns(chunked(spans, minutes * 60_000), SpeakerBounds())
+    assert len({turn.speaker for turn in turns}) == speakers
+    assert der(spans, turns) < 0.06
+
+
+def test_a_turn_over_a_chunk_s_border_stays_one() -> None:
+    turns = speaker_turns(chunked([(20_000, 40_000, 0)], 60_000), SpeakerBounds())
+    [turn] = turns
+    assert turn.start_ms == pytest.approx(20_000, abs=40)
+    assert turn.end_ms == pytest.approx(40_000, abs=40)
+
+
+def test_margins_do_not_count() -> None:
+    chunk = chunked([(0, 60_000, 0)], 60_000)[0]
+    [turn] = speaker_turns([chunk], SpeakerBounds())
+    assert turn.end_ms == chunk.end_ms
+
+
+@pytest.mark.parametrize(
+    ("bounds", "heard"),
+    [
+        (SpeakerBounds.of(2, None, None), 2),
+        (SpeakerBounds.of(None, None, 1), 1),
+        (SpeakerBounds.of(None, 4, None), 4),
+        (SpeakerBounds.of(None, None, 9), 3),
+    ],
+)
+def test_the_number_asked_for_is_honoured(bounds: SpeakerBounds, heard: int) -> None:
+    turns = speaker_turns(chunked(conversation(3, 4), 240_000), bounds)
+    assert len({turn.speaker for turn in turns}) == heard
+
+
+def test_local_speakers_of_one_window_are_different_people() -> None:
+    spans = [(0, 9_000, 0), (4_000, 9_500, 1)]
+    turns = speaker_turns(chunked([*spans, (12_000, 20_000, 0), (21_000, 29_000, 1)], 30_000), SpeakerBounds())
+    assert {turn.speaker for turn in turns if turn.start_ms < 9_000 < turn.end_ms} == {"0", "1"}
+
+
+def test_silence_has_no_speakers() -> None:
+    assert speaker_turns(chunked([], 60_000), SpeakerBounds()) == []
+    assert speaker_turns([], SpeakerBounds()) == []
+
+
+def test_speech_too_short_for_an_embedding_is_somebody() -> None:
+    turns = speaker_turns(chunked([(1_000, 1_200, 0)], 10_000), SpeakerBounds())
+    assert len({turn.speaker for turn in turns}) == 1
+
+
+def test_evidence_of_another_model_is_left_out() -> None:
+    chunks = chunked(conversation(2, 2), 120_000)
+    odd = replace(chunks[1], evidence=replace(chunks[1].evidence, embedding_model="other"))
+    turns = speaker_turns([chunks[0], odd, *chunks[2:]], SpeakerBounds())
+    assert not any(odd.start_ms < turn.start_ms < odd.end_ms for turn in turns)
+
+
+def test_hours_are_clustered_from_a_sample() -> None:
+    minutes = 180
+    spans = [span for span in conversation(4, minutes) if span[1] <= minutes * 60_000]
+    turns = speaker_turns(chunked(spans, minutes * 60_000), SpeakerBounds())
+    assert len({turn.speaker for turn in turns}) == 4
+
+
+def test_the_same_evidence_gives_the_same_turns() -> None:
+    chunks = chunked(conversation(3, 2), 120_000)
+    assert speaker_turns(chunks, SpeakerBounds()) == speaker_turns(list(reversed(chunks)), SpeakerBounds())

@@ -1,0 +1,57 @@
+"""The assembler as a process on real engines."""
+
+import signal
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from schemas import records
+from schemas.evidence import pack
+from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
+from tests.streams.assembler.running import Bus, assembler
+
+
+@pytest.fixture(scope="module")
+def bus(module_workspace: Mapping[str, str]) -> Iterator[Bus]:
+    with assembler(module_workspace):
+        yield Bus(module_workspace)
+
+
+def two_speakers(bus: Bus, job: Inputs) -> list[records.Record]:
+    """Everything a job of two chunks and two speakers gets, evidence stored."""
+    spans = [(0, 2_000, 0), (2_000, 5_000, 1), (31_000, 33_000, 1)]
+    inputs: list[records.Record] = [job.upload(), job.prepared()]
+    for index in range(job.chunks):
+        found = evidence(spans, max(0, index * CHUNK_MS - 5_000), (index + 1) * CHUNK_MS + 5_000)
+        stored = bus.objects.put(f"{job.tenant_id}/{job.job_id}/evidence/{index}", pack(found))
+        inputs += [job.transcribed(index), job.diarized(index, evidence=stored)]
+    return inputs
+
+
+def test_a_job_becomes_a_transcript_with_speakers(bus: Bus) -> None:
+    job = Inputs("whole")
+    bus.send(two_speakers(bus, job))
+    facts = bus.wait_for(job.job_id, records.TranscriptCompleted)
+    assert [type(fact).__name__ for fact in facts] == [
+        "JobAccepted",
+        "AudioReady",
+        "ChunkCompleted",
+        "ChunkCompleted",
+        "SegmentsPublished",
+        "TranscriptCompleted",
+    ]
+    assert [fact.seq for fact in facts] == [1, 2, 3, 4, 5, 6]
+    done = facts[-1]
+    assert isinstance(done, records.TranscriptCompleted)
+    assert [speaker.speaker_id for speaker in done.speakers] == ["spk1", "spk2"]
+    assert (done.gaps, done.warnings, done.language) == ((), (), "en")
+
+
+def test_sigterm_drains_and_exits_cleanly(workspace: Mapping[str, str]) -> None:
+    bus = Bus(workspace)
+    job = Inputs("drained")
+    with assembler(workspace) as process:
+        bus.send([job.upload()])
+        bus.wait_for(job.job_id, records.JobAccepted)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
