@@ -116,8 +116,9 @@ async def _nursery(enclosure: tuple[str, ...]) -> _Nursery:
     """A nursery that is ready; raises DecoderCrashed."""
     line, theirs = await _line()
     with theirs:
+        # A session of its own: a signal to our group, which lets us finish the file, must not end its decoder.
         process = await asyncio.create_subprocess_exec(
-            *enclosure, *_COMMAND, stdin=theirs.fileno(), env=_ENVIRONMENT, cwd="/"
+            *(*enclosure, *_COMMAND), stdin=theirs.fileno(), env=_ENVIRONMENT, cwd="/", start_new_session=True
         )
     nursery = _Nursery(process=process, line=line, locks=())
     try:

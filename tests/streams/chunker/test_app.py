@@ -1,0 +1,329 @@
+"""The chunker process on real engines: whatever happens to it, each upload is answered once, with one plan."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psycopg
+import pytest
+
+from runtime.errors import ObjectMissing
+from runtime.kafka import EventProducer, Incoming, outgoing
+from runtime.objects import ObjectStore
+from runtime.registry import Registry
+from runtime.settings import Settings
+from runtime.topic_reader import read_topic
+from schemas.codec import Codec
+from schemas.identity import partition_for
+from schemas.records import AudioPrepared, AudioRejected, ChunkCut, Record, UploadReceived
+from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE, DEAD_LETTERS, UPLOADS, UPLOADS_LONG
+from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
+from tests.deadline import until
+from tests.streams.chunker.recordings import RECIPES, media_file, noise, silence, tone, wav_header
+
+ANSWER_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 60.0
+
+
+@dataclass
+class World:
+    """The engines as a chunker and its neighbours see them."""
+
+    values: Mapping[str, str]
+    settings: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = Settings.read(self.values)
+        self.codec = Codec(Registry(self.settings.registry_url))
+        self.objects = ObjectStore(self.settings.objects)
+        self.producer = EventProducer(self.settings.kafka)
+
+    def upload(
+        self, data: bytes | None, lane: Lane = Lane.INTERACTIVE, topic: str = UPLOADS, diarize: bool = True
+    ) -> UploadReceived:
+        """Stores audio and announces it; without audio only the announcement."""
+        job_id = str(uuid.uuid4())
+        key = f"tenant/{job_id}/audio"
+        if data is None:
+            stored = StoredObject(key=key, size_bytes=1, sha256=hashlib.sha256(b"").hexdigest())
+        else:
+            stored = self.objects.put(key, data)
+        upload = UploadReceived(
+            event_id=str(uuid.uuid4()), job_id=job_id, tenant_id="tenant", actor="test", occurred_at=1_700_000_000_000,
+            cause_id="request", audio=stored, options=TranscriptionOptions(diarize=diarize), lane=lane,
+        )  # fmt: skip
+        self.announce(upload, topic)
+        return upload
+
+    def announce(self, upload: UploadReceived, topic: str = UPLOADS) -> None:
+        self.producer.send(outgoing(upload, topic, self.codec, self.settings.kafka.partitions, "test"))
+        self.producer.flush()
+
+    def answers(self, job_id: str, topic: str = UPLOADS) -> list[AudioPrepared | AudioRejected]:
+        records = (
+            self.codec.decode(found.value or b"")
+            for found in read_topic(self.settings.kafka, topic)
+            if found.value and found.value[:1] == b"\0"
+        )
+        return [
+            record
+            for record in records
+            if isinstance(record, AudioPrepared | AudioRejected) and record.job_id == job_id
+        ]
+
+    def answer(self, upload: UploadReceived, topic: str = UPLOADS) -> AudioPrepared | AudioRejected:
+        return until(lambda: self.answers(upload.job_id, topic), ANSWER_TIMEOUT_S, "the upload is answered")[0]
+
+    def chunks(self, upload: UploadReceived) -> list[tuple[str, ChunkCut]]:
+        """The chunks of a job with their topics, each once per delivery."""
+        found: list[tuple[str, ChunkCut]] = []
+        for topic in (CHUNKS_INTERACTIVE, CHUNKS_BATCH):
+            for record in map(self.decoded, read_topic(self.settings.kafka, topic)):
+                if isinstance(record, ChunkCut) and record.job_id == upload.job_id:
+                    found.append((topic, record))
+        return found
+
+    def decoded(self, incoming: Incoming) -> Record:
+        return self.codec.decode(incoming.value or b"")
+
+    def dead(self) -> list[Incoming]:
+        return list(read_topic(self.settings.kafka, DEAD_LETTERS))
+
+    def tries(self) -> Sequence[tuple[int, bool]]:
+        with psycopg.connect(self.settings.postgres_dsn) as conn:
+            return conn.execute("SELECT tries, prepared FROM chunker_tries").fetchall()
+
+
+class Process:
+    """A running chunker."""
+
+    def __init__(self, world: World, **settings: str) -> None:
+        port_file = Path(world.settings.temp_dir)
+        port_file.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        environment = {**os.environ, **world.values, "PALIMPSEST_HEALTH_PORT": str(self.port), **settings}
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "streams.chunker.app"], env=environment, start_new_session=True
+        )
+
+    def ready(self) -> bool:
+        if self.popen.poll() is not None:
+            raise AssertionError(f"the chunker ended with {self.popen.returncode}")
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/healthz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        if self.popen.poll() is None:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def running(world: World, **settings: str) -> Iterator[Process]:
+    process = Process(world, **settings)
+    try:
+        until(process.ready, READY_TIMEOUT_S, "the chunker is ready")
+        yield process
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def world(module_workspace: Mapping[str, str]) -> World:
+    return World(module_workspace)
+
+
+@pytest.fixture(scope="module")
+def chunker(world: World) -> Iterator[Process]:
+    with running(world) as process:
+        yield process
+
+
+@pytest.mark.usefixtures("chunker")
+class TestRunning:
+    """One process, uploads of all kinds."""
+
+    def test_a_recording_becomes_chunks_and_their_plan(self, world: World) -> None:
+        upload = world.upload(media_file(noise(70_000, -25.0), RECIPES["mp3"]))
+        prepared = world.answer(upload)
+        assert isinstance(prepared, AudioPrepared)
+        assert prepared.cause_id == upload.event_id
+        assert abs(prepared.duration_ms - 70_000) < 100
+        assert prepared.media.codec.startswith("mp3")
+        chunks = world.chunks(upload)
+        assert sorted(chunk.index for _, chunk in chunks) == [0, 1, 2]
+        assert {topic for topic, _ in chunks} == {CHUNKS_INTERACTIVE}
+        planned = {chunk.index: chunk for chunk in prepared.chunks}
+        for _, chunk in chunks:
+            plan = planned[chunk.index]
+            assert (chunk.start_ms, chunk.end_ms, chunk.object_start_ms, chunk.object) == (
+                plan.start_ms, plan.end_ms, plan.object_start_ms, plan.object,
+            )  # fmt: skip
+            assert chunk.tasks == (Task.ASR, Task.DIARIZATION)
+            stored = world.objects.get(chunk.object.key)
+            assert hashlib.sha256(stored).hexdigest() == chunk.object.sha256
+            assert len(stored) == chunk.object.size_bytes
+
+    def test_without_diarization_only_words_are_wanted(self, world: World) -> None:
+        upload = world.upload(media_file(tone(1_000), RECIPES["wav"]), diarize=False)
+        assert isinstance(world.answer(upload), AudioPrepared)
+        [(_, chunk)] = world.chunks(upload)
+        assert chunk.tasks == (Task.ASR,)
+
+    def test_long_audio_moves_to_the_batch_lane_on_the_way(self, world: World) -> None:
+        upload = world.upload(wav_header(0) + np.tile(noise(60_000, -25.0), 7).tobytes())
+        prepared = world.answer(upload)
+        assert isinstance(prepared, AudioPrepared)
+        assert prepared.lane is Lane.BATCH
+        for topic, chunk in world.chunks(upload):
+            assert (topic == CHUNKS_BATCH) == (chunk.end_ms > 300_000) == (chunk.lane is Lane.BATCH)
+
+    def test_a_batch_upload_stays_in_its_lane(self, world: World) -> None:
+        upload = world.upload(media_file(tone(1_000), RECIPES["wav"]), lane=Lane.BATCH)
+        prepared = world.answer(upload)
+        assert isinstance(prepared, AudioPrepared)
+        assert (prepared.lane, [topic for topic, _ in world.chunks(upload)]) == (Lane.BATCH, [CHUNKS_BATCH])
+
+    def test_silence_is_cut_like_anything_else(self, world: World) -> None:
+        upload = world.upload(media_file(silence(40_000), RECIPES["wav"]))
+        prepared = world.answer(upload)
+        assert isinstance(prepared, AudioPrepared)
+        assert len(prepared.chunks) == 2
+
+    @pytest.mark.parametrize(
+        ("data", "code"), [(b"a letter", "not_audio"), (b"", "empty_file"), (None, "audio_missing")]
+    )
+    def test_what_cannot_be_transcribed_is_rejected(self, world: World, data: bytes | None, code: str) -> None:
+        upload = world.upload(data)
+        rejected = world.answer(upload)
+        assert isinstance(rejected, AudioRejected)
+        assert rejected.code == code
+        assert rejected.message.endswith(".")
+
+    def test_the_same_upload_delivered_again_changes_nothing(self, world: World) -> None:
+        upload = world.upload(media_file(tone(1_000), RECIPES["wav"]))
+        world.answer(upload)
+        world.announce(upload)
+        # Jobs of a partition are done in order: when the next one is answered, the repeat is done.
+        marker = world.upload(media_file(tone(500), RECIPES["wav"]))
+        while partition_for(marker.job_id.encode(), 2) != partition_for(upload.job_id.encode(), 2):
+            marker = world.upload(media_file(tone(500), RECIPES["wav"]))
+        world.answer(marker)
+        assert len(world.answers(upload.job_id)) == 1
+        assert len(world.chunks(upload)) == 1
+
+    def test_bytes_that_are_no_record_are_put_aside_as_they_are(self, world: World) -> None:
+        place = replace(
+            outgoing(world.upload(b""), UPLOADS, world.codec, 2, "test"), value=b"garbage", headers=(("own", b"1"),)
+        )
+        world.producer.send(place)
+        world.producer.flush()
+        [letter] = until(lambda: [found for found in world.dead() if found.value == b"garbage"], 30, "a dead letter")
+        assert letter.key == place.key
+        headers = dict(letter.headers)
+        assert headers["own"] == b"1"
+        assert headers["__dlq.errors.topic"] == b"uploads"
+        assert headers["__dlq.errors.exception"] == b"undecodable"
+
+    def test_metrics_and_health_are_served(self, chunker: Process) -> None:
+        base = f"http://127.0.0.1:{chunker.port}"
+        assert httpx.get(f"{base}/healthz").json()["sandbox"]
+        assert "palimpsest_records_in_total" in httpx.get(f"{base}/metrics").text
+
+
+def long_recording() -> bytes:
+    return wav_header(0) + np.tile(noise(60_000, -25.0), 60).tobytes()
+
+
+def test_killed_in_the_middle_it_says_the_same_again(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    upload = world.upload(long_recording())
+    with running(world) as first:
+        until(lambda: world.chunks(upload), ANSWER_TIMEOUT_S, "the first chunk")
+        first.kill()
+        assert world.answers(upload.job_id) == []
+    before = {chunk.index: chunk.object for _, chunk in world.chunks(upload)}
+    with running(world):
+        prepared = world.answer(upload)
+    assert isinstance(prepared, AudioPrepared)
+    assert prepared.duration_ms == 3_600_000
+    planned = {chunk.index: chunk.object for chunk in prepared.chunks}
+    assert before.items() <= planned.items()
+    announced = {chunk.event_id: chunk.object for _, chunk in world.chunks(upload)}
+    assert sorted(stored.key for stored in announced.values()) == sorted(stored.key for stored in planned.values())
+
+
+def test_sigterm_lets_it_finish_the_file_in_hand(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    with running(world) as process:
+        upload = world.upload(long_recording())
+        until(lambda: world.chunks(upload), ANSWER_TIMEOUT_S, "the first chunk")
+        os.killpg(process.popen.pid, signal.SIGTERM)
+        assert process.popen.wait(ANSWER_TIMEOUT_S) == 0
+    assert isinstance(world.answer(upload), AudioPrepared)
+    assert world.tries() == [(1, True)]
+
+
+def test_an_upload_that_was_tried_too_often_is_answered_and_put_aside(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    upload = world.upload(media_file(tone(1_000), RECIPES["wav"]))
+    with psycopg.connect(world.settings.postgres_dsn) as conn:
+        conn.execute("INSERT INTO chunker_tries (event_id, tries) VALUES (%s, 3)", (upload.event_id,))
+    with running(world):
+        rejected = world.answer(upload)
+        assert isinstance(rejected, AudioRejected)
+        assert rejected.code == "internal"
+        [letter] = until(world.dead, 30, "a dead letter")
+        assert world.decoded(letter) == upload
+        assert dict(letter.headers)["__dlq.errors.attempts"] == b"3"
+        until(lambda: not world.tries(), 30, "a redrive is tried afresh")
+        world.announce(upload)
+        until(lambda: len(world.answers(upload.job_id)) == 2, ANSWER_TIMEOUT_S, "the redrive is answered")
+    assert isinstance(world.answers(upload.job_id)[-1], AudioPrepared)
+
+
+def test_a_recording_over_the_limit_is_rejected(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    upload = world.upload(media_file(tone(6_000), RECIPES["flac"]))
+    with running(world, PALIMPSEST_MAX_AUDIO_S="5"):
+        rejected = world.answer(upload)
+    assert isinstance(rejected, AudioRejected)
+    assert rejected.code == "too_long"
+
+
+def test_long_uploads_have_a_chunker_of_their_own(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    upload = world.upload(media_file(tone(1_000), RECIPES["wav"]), topic=UPLOADS_LONG)
+    with running(world, PALIMPSEST_UPLOAD_TOPIC="uploads.long", PALIMPSEST_INSTANCE_ID="chunker-long"):
+        assert isinstance(world.answer(upload, UPLOADS_LONG), AudioPrepared)
+    assert world.answers(upload.job_id) == []
+
+
+def test_an_object_that_vanished_is_not_invented(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    upload = world.upload(media_file(tone(1_000), RECIPES["wav"]))
+    world.objects.delete([upload.audio.key])
+    with pytest.raises(ObjectMissing):
+        world.objects.get(upload.audio.key)
+    with running(world):
+        rejected = world.answer(upload)
+    assert isinstance(rejected, AudioRejected)
+    assert rejected.code == "audio_missing"
