@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.settings import Speech
-from streams.speech.engines import model_files
+from streams.speech.engines import libraries, model_files
 from streams.speech.engines.protocol import ChunkAudio, ChunkError, Diarization, EngineUnavailable, ModelInfo
 
 if TYPE_CHECKING:  # importing it imports torch
@@ -33,6 +33,7 @@ class PyannoteEngine:
 
     def load(self) -> ModelInfo:
         """Loads the models; raises EngineUnavailable when a file or the device is missing."""
+        libraries.prepare()
         import torch
 
         from streams.speech.engines.campplus import load_embedding

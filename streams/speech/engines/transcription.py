@@ -116,14 +116,19 @@ class Transcriber:
             (found for found in self._decoded(rows) if found.has_text),
             key=lambda found: (found.row.window.place, found.row.window.span),
         )
-        passages = list(zip(found, self._passages(chunks, found), strict=True))
+        passages: list[list[Passage]] = [[] for _ in chunks]
+        for one, passage in zip(found, self._passages(chunks, found), strict=True):
+            passages[one.row.window.place].append(passage)
         return [
-            _transcription(
-                [passage for found, passage in passages if found.row.window.place == place],
-                prompts.dropped_warning(vocabulary),
-            )
-            for place, vocabulary in enumerate(vocabularies)
+            _transcription(mine, (*prompts.dropped_warning(vocabulary), *self._aligner_warnings(mine)))
+            for mine, vocabulary in zip(passages, vocabularies, strict=True)
         ]
+
+    def _aligner_warnings(self, passages: Sequence[Passage]) -> list[JobWarning]:
+        if self._aligners is None:
+            return []
+        codes = sorted({passage.language for passage in passages})
+        return [warning for code in codes for warning in self._aligners.warning(code)]
 
     def _windows(self, chunks: Sequence[ChunkAudio]) -> list[Window]:
         cores = [chunk.core() for chunk in chunks]
@@ -209,8 +214,8 @@ class Transcriber:
     def _pieces(self, found: Sequence[Found]) -> list[list[Piece]]:
         """The pieces of each row's text, times from the start of its window; all rows in one language."""
         code = found[0].row.language.code
-        if self._aligners and code in self._aligners.languages:
-            aligner = self._aligners.of(code)
+        aligner = self._aligners.of(code) if self._aligners else None
+        if aligner is not None:
             return [aligner.align(one.row.window.samples, one.keep.attempt.text) for one in found]
         return self._whisper.align(
             [

@@ -6,15 +6,19 @@ A folder holds one folder per language code (Hugging Face layout: config.json, w
 checkpoint of a language under its published name.
 """
 
+import io
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from schemas.values import JobWarning
 from streams.speech.engines.alignment import UNSPACED_LANGUAGES, Piece
 from streams.speech.engines.protocol import SAMPLE_RATE_HZ
 from streams.speech.engines.spans import Span
@@ -28,6 +32,8 @@ TORCHAUDIO_CHECKPOINTS: Mapping[str, str] = {
 }
 INPUT_MIN_SAMPLES = 400
 WORD_END = "|"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,7 @@ class MountedAligners:
     def __init__(self, folder: Path, device: str) -> None:
         self._folder = folder
         self._device = device
-        self._loaded: dict[str, Wav2Vec2Aligner] = {}
+        self._loaded: dict[str, Wav2Vec2Aligner | None] = {}
 
     @cached_property
     def languages(self) -> frozenset[str]:
@@ -53,22 +59,32 @@ class MountedAligners:
         checkpoints = {code for code, name in TORCHAUDIO_CHECKPOINTS.items() if (self._folder / name).is_file()}
         return frozenset(models | checkpoints)
 
-    def of(self, language: str) -> "Wav2Vec2Aligner":
-        """The aligner of one of `languages`."""
+    def of(self, language: str) -> "Wav2Vec2Aligner | None":
+        """The language's aligner; None where there are no weights, or none that load."""
+        if language not in self.languages:
+            return None
         if language not in self._loaded:
             self._loaded[language] = self._load(language)
         return self._loaded[language]
 
-    def _load(self, language: str) -> "Wav2Vec2Aligner":
+    def warning(self, language: str) -> tuple[JobWarning, ...]:
+        """What to tell of a language whose weights are there and did not load."""
+        if self._loaded.get(language, self) is not None:
+            return ()
+        message = f"The mounted aligner for {language!r} does not load; words are timed by cross-attention instead."
+        return (JobWarning(code="aligner_unavailable", message=message),)
+
+    def _load(self, language: str) -> "Wav2Vec2Aligner | None":
         from whisperx.alignment import load_align_model
 
         folder = self._folder / language
-        model, metadata = load_align_model(
-            language,
-            self._device,
-            model_name=str(folder) if folder.is_dir() else None,
-            model_dir=str(self._folder),
-        )
+        name = str(folder) if folder.is_dir() else None
+        try:
+            with redirect_stdout(io.StringIO()):  # the library prints its errors
+                model, metadata = load_align_model(language, self._device, name, str(self._folder))
+        except Exception as error:  # whatever is wrong with the weights, no job fails for it
+            log.warning("an aligner does not load", action="aligner_failed", language=language, error=str(error))
+            return None
         return Wav2Vec2Aligner(
             model=model.eval(),
             labels=metadata["dictionary"],

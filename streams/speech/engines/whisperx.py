@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.settings import Speech
-from streams.speech.engines import model_files
+from streams.speech.engines import libraries, model_files, retry
 from streams.speech.engines.protocol import (
     ChunkAudio,
     ChunkError,
@@ -37,26 +37,14 @@ class WhisperXEngine:
 
     def load(self) -> ModelInfo:
         """Loads the models; raises EngineUnavailable when there is no such model, device or arithmetic."""
-        import torch
-
-        from streams.speech.engines.pyannet import load_network
-        from streams.speech.engines.transcription import Transcriber
-        from streams.speech.engines.voice_activity import VoiceActivity
-
+        libraries.prepare()
         settings = self._settings
         compute_type = _compute_type(settings)
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
         folder = model_files.whisper_folder(settings) or _from_hub(settings.model)
-        whisper = _whisper(folder, settings, compute_type)
         vad_file = model_files.packaged_file("whisperx", "assets/pytorch_model.bin")
+        whisper = _whisper(folder, settings, compute_type)
         aligners = _mounted_aligners(settings)
-        self._transcriber = Transcriber(
-            whisper=whisper,
-            voice_activity=VoiceActivity(load_network(vad_file, settings.device), settings.device),
-            aligners=aligners,
-            batch_size=settings.batch_size,
-        )
+        self._transcriber = _transcriber(settings, whisper, vad_file, aligners)
         return ModelInfo(
             engine="whisperx",
             engine_version=model_files.versions("whisperx", "faster-whisper", "ctranslate2", "torch"),
@@ -66,7 +54,7 @@ class WhisperXEngine:
             compute_type=whisper.compute_type,
             aligner=_aligner(aligners),
             options={
-                "beam_size": "5",
+                "beam_size": str(retry.FIRST.beam_size),
                 "vad": f"pyannote, onset {SPEECH.onset}, offset {SPEECH.offset}, padding {SPEECH.pad_ms} ms",
                 "vad_sha256": model_files.sha256_of(vad_file),
             },
@@ -77,6 +65,25 @@ class WhisperXEngine:
         if self._transcriber is None:
             raise EngineUnavailable("The recogniser is not loaded.")
         return self._transcriber.run(batch)
+
+
+def _transcriber(
+    settings: Speech, whisper: "Whisper", vad_file: Path, aligners: "MountedAligners | None"
+) -> "Transcriber":
+    import torch
+
+    from streams.speech.engines.pyannet import load_network
+    from streams.speech.engines.transcription import Transcriber
+    from streams.speech.engines.voice_activity import VoiceActivity
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return Transcriber(
+        whisper=whisper,
+        voice_activity=VoiceActivity(load_network(vad_file, settings.device), settings.device),
+        aligners=aligners,
+        batch_size=settings.batch_size,
+    )
 
 
 def _compute_type(settings: Speech) -> str:
@@ -129,4 +136,7 @@ def _aligner(aligners: "MountedAligners | None") -> str:
 
 
 def _name(settings: Speech, folder: Path) -> str:
-    return model_files.BUNDLED_WHISPER if settings.model == model_files.BUNDLED else settings.model or folder.name
+    """The model as an event names it: never a path, which says something only on this machine."""
+    if settings.model == model_files.BUNDLED or Path(settings.model).is_dir():
+        return folder.name
+    return settings.model
