@@ -283,7 +283,7 @@ def test_importing_the_engines_imports_no_model_library() -> None:
     heavy = ("torch", "whisperx", "pyannote.audio", "ctranslate2", "faster_whisper", "transformers")
     code = (
         f"import importlib, sys; [importlib.import_module(name) for name in {sorted(modules)!r}]; "
-        f"loaded = [name for name in {heavy!r} if name in sys.modules]; sys.exit(' '.join(loaded))"
+        f"loaded = [name for name in {heavy!r} if name in sys.modules]; sys.exit(' '.join(loaded) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
