@@ -8,7 +8,7 @@ from typing import cast
 from litestar import Litestar, Router
 from litestar.plugins.prometheus import PrometheusConfig
 
-from api import controls, documentation, events, search, segments, service, speakers, transcriptions
+from api import controls, documentation, events, search, segments, service, speakers, transcriptions, transcripts
 from api.accounts.callers import authenticated
 from api.dependencies import CALLER, SERVICES
 from api.problems import HANDLERS
@@ -26,6 +26,7 @@ def create_litestar(settings: Settings) -> Litestar:
         route_handlers=[
             transcriptions.router,
             controls.router,
+            transcripts.router,
             segments.router,
             speakers.router,
             events.router,

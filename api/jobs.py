@@ -55,7 +55,7 @@ async def page_of_jobs(
     shown = {view.job_id: (view.created_at_ms, rendering.job(view)) for view in page.jobs}
     if status in (None, "queued"):
         before = (after.created_at_ms, after.job_id) if after else None
-        for upload in await acceptances.accepted_page(conn, tenant_id, before, limit):
+        for upload in await acceptances.accepted_page(conn, tenant_id, before, limit + 1):
             if upload.job_id not in shown and not await _in_view(conn, tenant_id, upload.job_id):
                 shown[upload.job_id] = (upload.occurred_at, rendering.accepted_job(upload))
     ordered = sorted(shown.items(), key=lambda item: (item[1][0], item[0]), reverse=True)

@@ -4,6 +4,7 @@ In: any exception that left a handler, the router or the framework. Out: one res
 This is the one place where errors become statuses; handlers never try.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from schemas.codec import RecordTooLarge
 MEDIA_TYPE = "application/problem+json"
 _NO_PAGE = "There is nothing at this address."
 _BROKEN = "The request could not be carried out. The log knows why, under the request id."
+_NAMED_FIELD = re.compile(r"(?:unknown|required) field `([^`]+)`")
 _PASSED_ON = ("Allow", "Retry-After", "WWW-Authenticate")
 _SERVER_ERROR = 500
 
@@ -55,16 +57,23 @@ def _fields(extra: Any) -> list[FieldError]:
     """Litestar's validation errors; for an unknown field its `key` is not the field, the message names it."""
     found = []
     for item in extra if isinstance(extra, list) else ():
-        key = str(item.get("key", "")).removeprefix("data")
-        pointer = "/" + key.strip(".").replace(".", "/") if key else ""
+        message = str(item.get("message", "invalid"))
         found.append(
             FieldError(
                 place=getattr(item.get("source"), "value", "body"),
-                pointer=pointer,
-                message=str(item.get("message", "invalid")),
+                pointer=_pointer(str(item.get("key", "")), message),
+                message=message,
             )
         )
     return found
+
+
+def _pointer(key: str, message: str) -> str:
+    """A key as `data.a.b` or `limit`; the last part of a missing or unknown field stands only in the message."""
+    parts = [part for part in key.removeprefix("data").split(".") if part]
+    if named := _NAMED_FIELD.search(message):
+        parts.append(named[1])
+    return "".join(f"/{part}" for part in parts)
 
 
 def _framework(error: HTTPException) -> tuple[str, str, Sequence[FieldError]]:
