@@ -1,0 +1,130 @@
+"""`make bench`: how fast this machine is with everything but the models, and what it takes.
+
+In: arguments. Out: a table on standard output, JSON under `out/bench/`. Uses the engines of a stack folder of its own,
+starting them if they do not run, and a fresh workspace on them, so that it may run beside a demo.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from api.accounts.keys import create_key
+from bench import latency, throughput
+from bench.processes import Running, running
+from bench.report import Figure, table, write
+from bench.resources import cpu_seconds, proportional_bytes
+from local.engines import ENGINES
+from local.layout import CHECKOUT
+from local.processes import PROCESSES
+from local.stack import Stack
+from local.workspace import fresh_workspace
+from runtime.settings import Settings
+
+HOME = CHECKOUT / ".palimpsest" / "bench"
+PORT_BASE = 17600
+OUT = CHECKOUT / "out" / "bench"
+STUB = {
+    "PALIMPSEST_ASR_ENGINE": "stub",
+    "PALIMPSEST_DIARIZATION_ENGINE": "stub",
+    "PALIMPSEST_LOG_LEVEL": "warning",
+}
+WRITE_SIDE = ("speech-asr", "speech-diarization", "assembler", "projector")
+DESCRIPTION = "Measures the pipeline with the stub engines, beside the bare broker."
+BYTES_PER_MB = 1_000_000
+MS_PER_S = 1_000
+T = TypeVar("T")
+PARTS = ("throughput", "latency")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="palimpsest bench", description="Measures the pipeline with the stub engines."
+    )
+    parser.add_argument("--only", choices=PARTS, help="one part; all if not given")
+    parser.add_argument("--jobs", type=int, default=40, metavar="N", help="jobs of the throughput part (default: 40)")
+    parser.add_argument("--chunks", type=int, default=50, metavar="N", help="chunks of each of them (default: 50)")
+    parser.add_argument("--posts", type=int, default=100, metavar="N", help="jobs of the latency part (default: 100)")
+    parser.add_argument("--home", type=Path, default=HOME, help="the stack folder whose engines are used")
+    parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
+    return parser.parse_args()
+
+
+@contextmanager
+def _engines(home: Path, port_base: int) -> Iterator[Stack]:
+    """Those that run there, else started now and stopped at the end."""
+    stack = Stack(home, port_base, say=_say)
+    ran_before = stack.is_running()
+    stack.start_engines()
+    try:
+        yield stack
+    finally:
+        if not ran_before:
+            stack.stop()
+            stack.wipe()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _throughput(engines: Mapping[str, str], arguments: argparse.Namespace, stack: Stack) -> list[Figure]:
+    chunks = arguments.jobs * arguments.chunks
+    with fresh_workspace(engines) as values, running(WRITE_SIDE, values, OUT / "logs" / "throughput") as processes:
+        _say(f"throughput: {chunks} chunks")
+        before = _engines_by(stack, cpu_seconds) | processes.cpu_seconds()
+        figures = throughput.measure(Settings.read(values), arguments.jobs, arguments.chunks)
+        after = _engines_by(stack, cpu_seconds) | processes.cpu_seconds()
+        return figures + _cost(before, after, chunks)
+
+
+def _engines_by(stack: Stack, measured: Callable[[int], T]) -> dict[str, T]:
+    return {row.name: measured(row.pid) for row in stack.status() if row.name in ENGINES}
+
+
+def _cost(before: Mapping[str, float], after: Mapping[str, float], chunks: int) -> list[Figure]:
+    """What a chunk costs each process: a figure that a busy machine does not change."""
+    group = "processor time a chunk, raw produce → consume included"
+    costs = {name: (after[name] - before[name]) / chunks * MS_PER_S for name in after}
+    return [Figure(group=group, name=name, value=cost, unit="ms") for name, cost in costs.items()]
+
+
+def _latency(engines: Mapping[str, str], arguments: argparse.Namespace, stack: Stack) -> list[Figure]:
+    names = tuple(PROCESSES)
+    with fresh_workspace(engines) as values, running(names, values, OUT / "logs" / "latency") as processes:
+        _say(f"latency: {arguments.posts} jobs, one at a time")
+        key = create_key(Settings.read(values).postgres_dsn, "bench", "bench")
+        figures = latency.measure(processes.api_url, key, arguments.posts)
+        return figures + _memory(processes, stack)
+
+
+def _memory(processes: Running, stack: Stack) -> list[Figure]:
+    sizes = _engines_by(stack, proportional_bytes) | processes.memory_bytes()
+    group = "memory (proportional set size, children included; speech workers with the stub engines)"
+    return [Figure(group=group, name=name, value=size / BYTES_PER_MB, unit="MB") for name, size in sizes.items()]
+
+
+def main() -> int:
+    """0 also where an aim was missed: the table says so, and a busy machine is no error."""
+    arguments = _arguments()
+    parts = (arguments.only,) if arguments.only else PARTS
+    started = time.monotonic()
+    figures: list[Figure] = []
+    with _engines(arguments.home, arguments.port_base) as stack:
+        engines = {**stack.shared_settings(), **STUB}
+        if "throughput" in parts:
+            figures += _throughput(engines, arguments, stack)
+        if "latency" in parts:
+            figures += _latency(engines, arguments, stack)
+    target = write(figures, OUT, datetime.now(UTC))
+    print(table(figures))
+    _say(f"\n{time.monotonic() - started:.0f} s; written to {target.relative_to(CHECKOUT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
