@@ -118,9 +118,11 @@ def _cluster(points: Floats, bounds: SpeakerBounds) -> Ints:
     smallest = min(max(MIN_CLUSTER, round(MIN_CLUSTER_SHARE * count)), max(1, round(0.1 * count)))
     labels = _cut(tree, THRESHOLD)
     found = len(_large(labels, smallest))
-    wanted = min(max(found, bounds.least), bounds.most or found, count) if bounds.most else max(found, bounds.least)
+    wanted = min(count, max(bounds.least, found if bounds.most is None else min(found, bounds.most)))
     if found != wanted:
-        labels = _cut_for(tree, min(wanted, count), smallest)
+        labels = _cut_for(tree, wanted, smallest)
+        if len(_large(labels, smallest)) < wanted:  # who was asked for may have said very little
+            smallest, labels = 1, _cut(_by_merge(tree), count - wanted - 1)
     return _reassigned(points, labels, smallest, bounds.most)
 
 
@@ -142,19 +144,25 @@ def _monotonic(tree: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cut_for(tree: NDArray[np.float64], wanted: int, smallest: int) -> Ints:
     """The cut nearest to the threshold that gives the wanted number of large clusters, or the nearest number."""
-    order = tree.copy()
-    order[:, 2] = np.arange(len(tree))  # cut after the n-th merge instead of at a height
-    best: tuple[tuple[int, float], Ints] | None = None
+    order = _by_merge(tree)
+    best: tuple[int, Ints] | None = None
     for step in np.argsort(np.abs(tree[:, 2] - THRESHOLD)):
         if order[step, 3] < smallest and best is not None:
             continue  # such a merge makes no large cluster
         labels = _cut(order, float(order[step, 2]))
         off = abs(len(_large(labels, smallest)) - wanted)
-        if best is None or off < best[0][0]:
-            best = ((off, 0.0), labels)
+        if best is None or off < best[0]:
+            best = (off, labels)
         if off == 0:
             break
     return best[1] if best is not None else np.zeros(len(tree) + 1, dtype=np.int64)
+
+
+def _by_merge(tree: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The tree with the number of each merge for its height: cut at n, the first n + 1 merges are made."""
+    order = tree.copy()
+    order[:, 2] = np.arange(len(tree))
+    return order
 
 
 def _large(labels: Ints, smallest: int) -> Ints:

@@ -1,4 +1,4 @@
-"""Inputs of a job, as the other processes would write them: two chunks of half a minute unless a test says otherwise."""
+"""Inputs of a job, as the other processes would write them: two chunks of half a minute, or as many as a test says."""
 
 import hashlib
 from collections.abc import Sequence
@@ -195,7 +195,7 @@ def passage(text: str, start_ms: int, language: str = "en", word_ms: int = 300) 
 def evidence(
     spans: Sequence[tuple[int, int, int]], start_ms: int, end_ms: int, *, step_ms: int = 2_000, seed: int = 0
 ) -> SpeakerEvidence:
-    """What a diarizer would find of speakers (start, end, who) in a piece of audio: random local numbering, noisy voices."""
+    """What a diarizer would find of speakers (start, end, who) in a piece of audio: numbers at random, noisy voices."""
     random = np.random.default_rng(seed)
     voices = np.random.default_rng(1).normal(size=(8, 192))
     voices /= np.linalg.norm(voices, axis=1, keepdims=True)
@@ -204,9 +204,10 @@ def evidence(
     embeddings = np.full((len(starts), 3, 192), np.nan, dtype=np.float32)
     frame_ms = WINDOW_MS / FRAMES
     for n, start in enumerate(starts):
-        here = sorted({who for a, b, who in spans if a < start + WINDOW_MS and b > start})[:3]
+        near = [span for span in spans if span[0] < start + WINDOW_MS and span[1] > start]
+        here = sorted({who for _, _, who in near})[:3]
         for local, who in zip(random.permutation(3), here, strict=False):
-            for a, b, speaker in spans:
+            for a, b, speaker in near:
                 if speaker == who:
                     first, last = round((a - start) / frame_ms), round((b - start) / frame_ms)
                     activity[n, max(0, first) : max(0, last), local] = True

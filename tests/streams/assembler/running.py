@@ -25,9 +25,7 @@ READ_TIMEOUT_S = 10.0
 @contextmanager
 def assembler(workspace: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The process, as a supervisor would start it; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams.assembler.worker"], env={**os.environ, **workspace}
-    )
+    process = subprocess.Popen([sys.executable, "-m", "streams.assembler.worker"], env={**os.environ, **workspace})
     try:
         yield process
     finally:
@@ -62,7 +60,7 @@ class Bus:
                 at = low
                 consumer.assign([TopicPartition(kafka.topic(topic), partition, low)])
                 while at < high:
-                    message = until(lambda: consumer.poll(0.5), READ_TIMEOUT_S, "a record")
+                    (message,) = until(lambda: consumer.consume(1, 0.5), READ_TIMEOUT_S, "a record")
                     found.append(Incoming.of(message, kafka.topic_prefix))
                     at = found[-1].offset + 1
         finally:

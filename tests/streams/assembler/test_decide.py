@@ -79,9 +79,7 @@ def assembled(job: Job, segments: Sequence[Segment] = ()) -> AssemblyFinished:
 def gave_up(job: Job) -> AssemblyGivenUp:
     order = job.known.assembly
     assert order is not None
-    return AssemblyGivenUp(
-        job_id=job.known.job_id, tenant_id=job.known.tenant_id, order=order, message="It crashed."
-    )
+    return AssemblyGivenUp(job_id=job.known.job_id, tenant_id=job.known.tenant_id, order=order, message="It crashed.")
 
 
 def answered(given: Inputs) -> list[Input]:

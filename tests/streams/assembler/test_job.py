@@ -128,7 +128,9 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def segments_never_change_but_by_correction(self) -> None:
-        published = [s.segment_id for f in self.job.facts if isinstance(f, records.SegmentsPublished) for s in f.segments]
+        published = [
+            s.segment_id for f in self.job.facts if isinstance(f, records.SegmentsPublished) for s in f.segments
+        ]
         assert len(set(published)) == len(published)
 
     @invariant()

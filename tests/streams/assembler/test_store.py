@@ -1,0 +1,216 @@
+"""The transaction, the outbox and what a crash leaves, against a real database and broker."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+from psycopg.errors import UniqueViolation
+
+from runtime.errors import Fenced
+from runtime.kafka import EventProducer, Incoming, Outgoing
+from runtime.postgres import Connection, connection
+from schemas import records
+from schemas.codec import Codec
+from schemas.identity import partition_for
+from schemas.topics import BY_NAME, DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
+from streams.assembler.batch import REDRIVE_HEADER
+from streams.assembler.store import Slot, Store
+from streams.assembler.worker import Assembler
+from streams.assembler.workshop import Workshop
+from tests.streams.assembler.given import Inputs
+from tests.streams.assembler.running import INPUT_TOPICS, Bus
+
+
+@pytest.fixture(scope="module")
+def bus(module_workspace: Mapping[str, str]) -> Bus:
+    return Bus(module_workspace)
+
+
+@pytest.fixture(scope="module")
+def workshop(bus: Bus) -> Iterator[Workshop]:
+    made = Workshop(bus.settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def conn(bus: Bus) -> Iterator[Connection]:
+    with connection(bus.settings.postgres_dsn, autocommit=True) as made:
+        yield made
+
+
+class Member:
+    """One member of the group, driven by hand: its transaction and its publishing are two steps."""
+
+    def __init__(self, bus: Bus, conn: Connection, workshop: Workshop) -> None:
+        self.bus, self.conn = bus, conn
+        self.handler = Assembler(bus.settings, bus.codec, EventProducer(bus.settings.kafka), workshop)
+        self.handler.assigned(conn, frozenset(range(bus.settings.kafka.partitions)))
+
+    def commit(self, job: Inputs, *inputs: records.Record, redrive: int = 0) -> None:
+        """The transaction alone: as if the process died right after it."""
+        partition = partition_for(job.job_id.encode(), self.bus.settings.kafka.partitions)
+        with self.conn.transaction():
+            self.handler.apply(self.conn, partition, [incoming(self.bus.codec, r, partition, redrive) for r in inputs])
+
+    def give(self, job: Inputs, *inputs: records.Record, redrive: int = 0) -> list[records.TranscriptRecord]:
+        """The whole step; the job's facts on the log afterwards."""
+        self.commit(job, *inputs, redrive=redrive)
+        self.handler.committed(self.conn, 0)
+        return self.bus.facts()[job.job_id]
+
+
+def incoming(codec: Codec, record: records.Record, partition: int, redrive: int = 0) -> Incoming:
+    topic = next(name for name in INPUT_TOPICS if isinstance(record, BY_NAME[name].records))
+    return Incoming(
+        topic=topic,
+        partition=partition,
+        offset=record.occurred_at,
+        key=record.job_id.encode(),
+        value=codec.encode(record),
+        headers=((REDRIVE_HEADER, str(redrive).encode()),) if redrive else (),
+        timestamp_ms=record.occurred_at,
+    )
+
+
+def test_what_was_committed_is_published_after_a_crash(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("crash")
+    Member(bus, conn, workshop).commit(job, job.upload(), job.prepared())
+    assert bus.facts()[job.job_id] == []
+    left = [(s.out.key, s.out.value) for p in (0, 1) for s in Store().outbox(conn, p) if s.job_id == job.job_id]
+    assert len(left) == 2
+    again = Member(bus, conn, workshop)
+    assert [(r.key, r.value) for r in bus.raw(TRANSCRIPTS) if (r.key or b"").startswith(job.job_id.encode())] == left
+    assert again.give(job, job.upload(), job.prepared()) == bus.facts()[job.job_id]
+    assert [fact.seq for fact in bus.facts()[job.job_id]] == [1, 2]
+
+
+CRASHING = """
+import os, signal, sys
+from collections.abc import Mapping
+from runtime.postgres import connection
+from streams.assembler.workshop import Workshop
+from tests.streams.assembler.given import Inputs
+from tests.streams.assembler.running import Bus
+from tests.streams.assembler.test_store import Member
+
+if __name__ == "__main__":
+    bus = Bus(os.environ)
+    with connection(bus.settings.postgres_dsn, autocommit=True) as conn:
+        job = Inputs("killed")
+        Member(bus, conn, Workshop(bus.settings)).commit(job, job.upload(), job.prepared(), job.cancelled())
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_between_commit_and_publishing_loses_nothing(
+    bus: Bus, module_workspace: Mapping[str, str], conn: Connection, workshop: Workshop
+) -> None:
+    died = subprocess.run([sys.executable, "-c", CRASHING], env={**os.environ, **module_workspace}, check=False)
+    assert died.returncode == -signal.SIGKILL
+    job = Inputs("killed")
+    assert bus.facts()[job.job_id] == []
+    Member(bus, conn, workshop)
+    kinds = [type(fact).__name__ for fact in bus.facts()[job.job_id]]
+    assert kinds == ["JobAccepted", "AudioReady", "JobCancelled"]
+
+
+def test_an_input_counts_once_unless_it_is_redriven(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("twice")
+    member = Member(bus, conn, workshop)
+    member.give(job, job.upload(), job.upload(), job.cancelled())
+    assert len(member.give(job, job.cancelled())) == 2
+    facts = member.give(job, job.cancelled(), redrive=1)
+    assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "JobCancelled", "RequestRefused"]
+
+
+def test_inputs_of_an_unknown_job_wait_for_it(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("early", chunks=1)
+    member = Member(bus, conn, workshop)
+    assert member.give(job, job.transcribed(0)) == []
+    facts = member.give(job, job.diarized(0), job.upload(), job.prepared())
+    assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "AudioReady", "ChunkCompleted"]
+
+
+def test_a_zombie_is_fenced_and_changes_nothing(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("zombie")
+    zombie = Member(bus, conn, workshop)
+    zombie.give(job, job.upload())
+    owner = Member(bus, conn, workshop)
+    with pytest.raises(Fenced):
+        zombie.commit(job, job.cancelled())
+    assert len(owner.give(job, job.prepared())) == 2
+
+
+def test_two_facts_cannot_share_a_number(conn: Connection) -> None:
+    out = Outgoing(topic=TRANSCRIPTS, partition=0, key=b"k", value=b"v")
+    slot = Slot(job_id="twins", seq=1, ordinal=0, partition=0, out=out)
+    Store().put_out(conn, [slot])
+    with pytest.raises(UniqueViolation):
+        Store().put_out(conn, [slot])
+    Store().sent(conn, [slot])
+
+
+def test_erasure_overwrites_every_fact_and_says_so_last(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("erased", chunks=1)
+    member = Member(bus, conn, workshop)
+    member.give(job, job.upload(), job.prepared())
+    member.commit(job, job.transcribed(0), job.diarized(0), job.erased())
+    member.handler.committed(conn, 0)
+    mine = [r for r in bus.raw(TRANSCRIPTS) if (r.key or b"").startswith(job.job_id.encode())]
+    last = {r.key: r.value for r in mine}
+    assert [r.value is None for r in mine] == [False, False, True, True, True, False]
+    assert [key for key, value in last.items() if value is not None] == [f"{job.job_id}/4".encode()]
+    assert Store().results(conn, job.job_id) == []
+    assert member.give(job, job.upload(), job.transcribed(0), job.cancelled())[-1].seq == 4
+
+
+def test_what_cannot_be_read_goes_to_the_dead_letters(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    member = Member(bus, conn, workshop)
+    bad = Incoming(topic=UPLOADS, partition=0, offset=7, key=b"k", value=b"junk", headers=(), timestamp_ms=1)
+    job = Inputs("foreign")
+    stranger = Inputs("foreign", tenant_id="thief").cancelled()
+    with conn.transaction():
+        member.handler.apply(conn, 0, [bad])
+    member.give(job, job.upload(), stranger)
+    causes = {value for r in bus.raw(DEAD_LETTERS) for name, value in r.headers if name == "__dlq.errors.exception"}
+    assert causes == {b"UndecodableRecord", b"TenantMismatch"}
+
+
+def test_parked_inputs_expire(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("never")
+    member = Member(bus, conn, workshop)
+    member.give(job, job.cancelled())
+    partition = partition_for(job.job_id.encode(), bus.settings.kafka.partitions)
+    assert Store().expired(conn, partition, 3_600) == []
+    assert [r.topic for r in Store().expired(conn, partition, 0)] == ["controls"]
+
+
+def test_a_retry_sends_work_again(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("again", chunks=1)
+    member = Member(bus, conn, workshop)
+    member.give(job, job.upload(), job.prepared(), job.failed(0), job.diarized(0), job.retried())
+    work = [bus.codec.decode(r.value or b"") for r in bus.raw(lane_topic("interactive"))]
+    mine = [w for w in work if isinstance(w, records.ChunkCut) and w.job_id == job.job_id]
+    assert [(w.index, w.round, [t.value for t in w.tasks]) for w in mine] == [(0, 1, ["asr"])]
+
+
+def test_open_assemblies_are_taken_up_again(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("taken-up", chunks=1)
+    Member(bus, conn, workshop).commit(job, job.upload(), job.prepared(), job.transcribed(0), job.diarized(0))
+    member = Member(bus, conn, workshop)
+    wait = threading.Event()
+    facts: Sequence[records.TranscriptRecord] = []
+    for _ in range(400):
+        member.handler.tick(conn)
+        facts = bus.facts()[job.job_id]
+        if isinstance(facts[-1], records.TranscriptCompleted):
+            break
+        wait.wait(0.05)
+    done = facts[-1]
+    assert isinstance(done, records.TranscriptCompleted)
+    assert [warning.code for warning in done.warnings] == ["evidence_missing"]
