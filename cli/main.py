@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cli import bench, export, jobs, operators, search, transcribe
+from cli import bench, demo, export, jobs, operators, search, transcribe
 from cli.errors import CommandError, Exit
 from local import commands as stack
 from local.errors import LocalError
@@ -22,6 +22,7 @@ FAMILIES: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"]
     search.register,
     export.register,
     stack.register,
+    demo.register,
     operators.register,
     bench.register,
 )
