@@ -1,0 +1,194 @@
+"""The consumer loop on a real broker and database: once, in order, fenced, and stopped where it must not skip."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+from psycopg import sql
+
+from runtime.consumer import ConsumerLoop, StopPartition, Subscription
+from runtime.errors import Fenced
+from runtime.health import Health
+from runtime.kafka import EventProducer, Incoming, Outgoing
+from runtime.postgres import Connection, connection
+from runtime.settings import Settings
+from tests.deadline import until
+
+TOPICS = ("controls", "corrections")
+TIMEOUT_S = 40.0
+
+
+class Recorder:
+    """A handler that writes each record as a row, so that what took effect can be seen whatever happens after."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._dsn = settings.postgres_dsn
+        self.assignments: list[frozenset[int]] = []
+        self.crash_after_apply = False
+        self.stop_at: bytes | None = None
+        self.ticks = 0
+        self.blocked: threading.Event | None = None
+        self.entered = threading.Event()
+        with connection(self._dsn, autocommit=True) as conn:
+            conn.execute(
+                "CREATE TABLE IF NOT EXISTS seen (n serial, topic text, partition int, place bigint, value bytea)"
+            )
+
+    def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
+        self.assignments.append(partitions)
+
+    def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
+        for record in records:
+            if record.value == self.stop_at:
+                raise StopPartition(record, "unreadable")
+            conn.execute(
+                "INSERT INTO seen (topic, partition, place, value) VALUES (%s, %s, %s, %s)",
+                (record.topic, partition, record.offset, record.value),
+            )
+        if self.crash_after_apply:
+            raise RuntimeError("crash inside the transaction")
+        if self.blocked is not None:
+            self.entered.set()
+            self.blocked.wait(TIMEOUT_S)
+
+    def committed(self, conn: Connection, partition: int) -> None:
+        """Nothing follows."""
+
+    def tick(self, conn: Connection) -> None:
+        self.ticks += 1
+        conn.execute("SELECT 1")  # a handler's single statement must not leave a transaction open
+
+    def values(self) -> list[bytes]:
+        with connection(self._dsn, autocommit=True) as conn:
+            return [bytes(row[0]) for row in conn.execute("SELECT value FROM seen ORDER BY n")]
+
+
+class Running:
+    """A loop in a thread; what ended it can be asked for."""
+
+    def __init__(self, settings: Settings, handler: Recorder, batch_records: int = 100) -> None:
+        self.health = Health()
+        self.error: BaseException | None = None
+        self._stop = threading.Event()
+        subscription = Subscription(name="recorder", topics=TOPICS, batch_records=batch_records)
+        loop = ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, self.health)
+
+        def run() -> None:
+            try:
+                loop.run(self._stop)
+            except BaseException as error:
+                self.error = error
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(TIMEOUT_S)
+        assert self.ended()
+
+
+@contextmanager
+def running(settings: Settings, handler: Recorder, batch_records: int = 100) -> Iterator[Running]:
+    loop = Running(settings, handler, batch_records)
+    try:
+        yield loop
+    finally:
+        loop.stop()
+
+
+@pytest.fixture
+def settings(workspace: Mapping[str, str]) -> Settings:
+    return Settings.read(workspace)
+
+
+def send(settings: Settings, values: Sequence[bytes], topic: str = "controls", partition: int = 0) -> None:
+    producer = EventProducer(settings.kafka)
+    for value in values:
+        producer.send(Outgoing(topic=topic, partition=partition, key=b"k", value=value))
+    producer.flush()
+
+
+def numbered(first: int, last: int) -> list[bytes]:
+    return [str(n).encode() for n in range(first, last)]
+
+
+def test_every_record_once_and_in_order_over_a_restart(settings: Settings) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 50))
+    with running(settings, handler, batch_records=7):
+        until(lambda: len(handler.values()) == 50, TIMEOUT_S, "fifty records")
+    send(settings, numbered(50, 60))
+    with running(settings, handler) as loop:
+        until(lambda: len(handler.values()) == 60, TIMEOUT_S, "sixty records")
+        until(lambda: loop.health.report()[0], TIMEOUT_S, "health")
+    assert handler.values() == numbered(0, 60)
+    assert handler.assignments == [frozenset({0, 1})] * 2
+    assert handler.ticks > 0
+
+
+def test_a_crash_inside_the_transaction_leaves_nothing(settings: Settings) -> None:
+    handler = Recorder(settings)
+    handler.crash_after_apply = True
+    send(settings, numbered(0, 5))
+    with running(settings, handler) as loop:
+        until(loop.ended, TIMEOUT_S, "the end of the loop")
+    assert isinstance(loop.error, RuntimeError)
+    assert handler.values() == []
+    handler.crash_after_apply = False
+    with running(settings, handler):
+        until(lambda: len(handler.values()) == 5, TIMEOUT_S, "five records")
+    assert handler.values() == numbered(0, 5)
+
+
+def test_a_record_that_must_not_be_skipped_stops_its_partition_and_no_other(settings: Settings) -> None:
+    handler = Recorder(settings)
+    handler.stop_at = b"bad"
+    send(settings, [b"a", b"bad", b"never"], partition=0)
+    send(settings, [b"b", b"c"], partition=1)
+    with running(settings, handler):
+        until(lambda: len(handler.values()) == 3, TIMEOUT_S, "the readable records")
+        send(settings, [b"d"], partition=1)
+        send(settings, [b"nor this"], topic="corrections", partition=0)
+        until(lambda: b"d" in handler.values(), TIMEOUT_S, "the other partition")
+    assert sorted(handler.values()) == [b"a", b"b", b"c", b"d"]
+    handler.stop_at = None
+    with running(settings, handler):
+        until(lambda: len(handler.values()) == 7, TIMEOUT_S, "everything once it is readable")
+    assert [v for v in handler.values() if v in (b"a", b"bad", b"never")] == [b"a", b"bad", b"never"]
+
+
+def test_a_member_whose_offsets_were_moved_is_fenced(settings: Settings) -> None:
+    handler = Recorder(settings)
+    handler.blocked = threading.Event()
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        assert handler.entered.wait(TIMEOUT_S)
+        move = sql.SQL("UPDATE consumer_offsets SET next_offset = 2 WHERE topic = 'controls' AND partition = 0")
+        with connection(settings.postgres_dsn, autocommit=True) as conn:
+            conn.execute(move)
+        handler.blocked.set()
+        until(loop.ended, TIMEOUT_S, "the end of the loop")
+    assert isinstance(loop.error, Fenced)
+    assert handler.values() == []
+
+
+def test_a_second_member_takes_over_half_without_repeating(settings: Settings) -> None:
+    first, second = Recorder(settings), Recorder(settings)
+    send(settings, numbered(0, 20), partition=0)
+    send(settings, numbered(20, 40), partition=1)
+    with running(settings, first):
+        until(lambda: len(first.values()) == 40, TIMEOUT_S, "all records")
+        with running(settings, second):
+            until(lambda: second.assignments, TIMEOUT_S, "an assignment")
+            until(lambda: len(first.assignments[-1]) == 1, TIMEOUT_S, "half of the partitions")
+            send(settings, numbered(40, 50), partition=0)
+            send(settings, numbered(50, 60), partition=1)
+            until(lambda: len(first.values()) == 60, TIMEOUT_S, "the rest")
+    values = first.values()
+    assert sorted(values, key=int) == numbered(0, 60)
+    assert first.assignments[-1] | second.assignments[-1] == {0, 1}
