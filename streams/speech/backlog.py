@@ -5,7 +5,7 @@ Knows no Kafka and no model; which chunk comes next is decided by `lanes`.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
@@ -40,11 +40,6 @@ class Held:
         """Whether the fetch of its audio is over."""
         return self.audio is not None and self.audio.done()
 
-    def waiting(self) -> Waiting:
-        """What decides its turn."""
-        lane = Lane.BATCH if self.incoming.topic == CHUNKS_BATCH else Lane.INTERACTIVE
-        return Waiting(position=self.position, lane=lane, since_ms=self.incoming.timestamp_ms, suspect=self.tries > 0)
-
 
 class Backlog:
     """Chunks by position. Not safe to share between threads."""
@@ -54,65 +49,80 @@ class Backlog:
         self._batch_size = batch_size
         self._clock = clock
         self._held: dict[Position, Held] = {}
+        self._waiting: dict[Position, Waiting] = {}
+        self._fetching: dict[Position, Held] = {}
         self._interactive_run = 0
         self._gathering_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def __iter__(self) -> Iterator[Held]:
-        return iter(tuple(self._held.values()))
-
     def add(self, chunks: Collection[Held]) -> None:
         """These wait now; the audio of those whose turn is near is fetched."""
-        self._held.update((chunk.position, chunk) for chunk in chunks)
+        for chunk in chunks:
+            self._held[chunk.position] = chunk
+            self._waiting[chunk.position] = _waiting(chunk)
         if chunks:
             self._fetch_ahead()
 
-    def remove(self, chunk: Held) -> None:
+    def remove(self, position: Position) -> None:
         """This one waits no longer."""
-        del self._held[chunk.position]
+        del self._held[position], self._waiting[position]
+        self._fetching.pop(position, None)
 
     def drop(self, places: Collection[Place]) -> None:
         """The chunks of these partitions are somebody else's."""
-        for chunk in self:
-            if chunk.position.place in places:
-                del self._held[chunk.position]
-                if chunk.audio:
-                    chunk.audio.cancel()
+        for position in [position for position in self._held if position.place in places]:
+            audio = self._held[position].audio
+            self.remove(position)
+            if audio:
+                audio.cancel()
+
+    def arrived(self) -> list[Held]:
+        """The chunks whose fetch ended since the last call, however it ended."""
+        found = [chunk for chunk in self._fetching.values() if chunk.ready]
+        for chunk in found:
+            del self._fetching[chunk.position]
+        return found
 
     def next_batch(self) -> list[Held]:
         """The chunks to run now, which wait until `take`; none while it pays to wait a moment for audio."""
-        choice = self._choice()
-        return [self._held[position] for position in choice.positions]
+        return [self._held[position] for position in self._choice().positions]
 
     def take(self, batch: Collection[Held]) -> None:
         """The batch runs: it no longer waits, and counts for the lanes' turns."""
-        self._interactive_run = self._choice_of(batch).interactive_run
+        chosen = [self._waiting[chunk.position] for chunk in batch]
+        self._interactive_run = self._choice_of(chosen).interactive_run
         for chunk in batch:
-            del self._held[chunk.position]
+            self.remove(chunk.position)
         self._gathering_since = None
         self._fetch_ahead()
 
     def _choice(self) -> Choice:
-        best = self._choice_of(self._held.values())
+        best = self._choice_of(self._waiting.values())
         if all(self._held[position].ready for position in best.positions):
             return best
         now = self._clock()
         self._gathering_since = self._gathering_since or now
         if now - self._gathering_since < GATHER_S:
             return Choice(positions=(), interactive_run=self._interactive_run)
-        return self._choice_of([chunk for chunk in self._held.values() if chunk.ready])
+        return self._choice_of([chunk for chunk in self._waiting.values() if self._held[chunk.position].ready])
 
-    def _choice_of(self, chunks: Collection[Held]) -> Choice:
-        return choose([chunk.waiting() for chunk in chunks], self._interactive_run, self._batch_size)
+    def _choice_of(self, chunks: Collection[Waiting]) -> Choice:
+        return choose(chunks, self._interactive_run, self._batch_size)
 
     def _fetch_ahead(self) -> None:
-        order = in_turn([chunk.waiting() for chunk in self._held.values()], self._interactive_run)
-        for waiting in islice(order, AHEAD_BATCHES * self._batch_size):
+        ahead = AHEAD_BATCHES * self._batch_size
+        for waiting in islice(in_turn(self._waiting.values(), self._interactive_run), ahead):
             chunk = self._held[waiting.position]
             if chunk.audio is None:
                 chunk.audio = self._audio.fetch(chunk.cut.object)
+                self._fetching[chunk.position] = chunk
+
+
+def _waiting(chunk: Held) -> Waiting:
+    lane = Lane.BATCH if chunk.incoming.topic == CHUNKS_BATCH else Lane.INTERACTIVE
+    return Waiting(position=chunk.position, lane=lane, since_ms=chunk.incoming.timestamp_ms, suspect=chunk.tries > 0)
 
 
 def samples(chunk: Held) -> Samples | None:

@@ -18,7 +18,7 @@ from runtime.settings import Kafka
 from runtime.telemetry import logger
 from streams.speech.offsets import Commit, Ledger, Place, Position
 
-POLL_RECORDS = 500
+POLL_RECORDS = 100
 ASK_TIMEOUT_S = 10.0
 BROKER_CHECK_TIMEOUT_S = 1.0
 # Answered records behind an open one are read again after a crash; this bounds how many.

@@ -111,8 +111,8 @@ class Worker:
         if busy:
             self._pause()
         records = self._intake.poll(0 if busy else IDLE_POLL_S)
-        self._backlog.add([held for record in records if (held := self._received(record))])
-        self._answer_hopeless()
+        self._hold([held for record in records if (held := self._received(record))])
+        self._answer_unplayable()
         self._settle()
         idle = self._runner.ready() is not None and not self._runner.running
         self._start(self._backlog.next_batch() if idle else [])
@@ -139,28 +139,25 @@ class Worker:
             return None
         return Held(incoming=record, position=position, cut=cut, tries=tries)
 
-    def _answer_hopeless(self) -> None:
-        """Answers what no model needs to see: audio that is not there, and chunks that were tried too often."""
-        for chunk in self._backlog:
-            if failure := self._hopeless(chunk):
-                self._publisher.failed(chunk.cut, failure)
-                if failure.tries >= self._parts.max_tries:
-                    self._publisher.dead_letter(chunk.incoming, failure.code, failure.message, failure.tries)
-                self._backlog.remove(chunk)
-                self._intake.answered(chunk.position)
+    def _hold(self, chunks: Sequence[Held]) -> None:
+        """These wait for the model, apart from those that were tried too often: they are answered and put aside."""
+        tired = [chunk for chunk in chunks if chunk.tries >= self._parts.max_tries]
+        for chunk in tired:
+            failure = answers.failure(chunk.suspicion or answers.ENGINE_CRASHED, chunk.tries)
+            self._publisher.dead_letter(chunk.incoming, failure.code, failure.message, failure.tries)
+            self._fail(chunk, failure)
+        self._backlog.add([chunk for chunk in chunks if chunk not in tired])
 
-    def _hopeless(self, chunk: Held) -> Failure | None:
-        if chunk.tries >= self._parts.max_tries:
-            return answers.failure(chunk.suspicion or answers.ENGINE_CRASHED, chunk.tries)
-        if chunk.audio is None or not chunk.ready:
-            return None
-        match chunk.audio.result():
-            case Missing():
-                return answers.failure(answers.OBJECT_MISSING, chunk.tries)
-            case Damaged(why=why):
-                log.warning("a chunk's audio is damaged", action="audio.damaged", job_id=chunk.cut.job_id, why=why)
-                return answers.failure(answers.OBJECT_DAMAGED, chunk.tries)
-        return None
+    def _answer_unplayable(self) -> None:
+        """Answers for audio that is not there or not what was stored; no model needs to see it."""
+        for chunk in self._backlog.arrived():
+            if code := _unplayable(chunk):
+                self._backlog.remove(chunk.position)
+                self._fail(chunk, answers.failure(code, chunk.tries))
+
+    def _fail(self, chunk: Held, failure: Failure) -> None:
+        self._publisher.failed(chunk.cut, failure)
+        self._intake.answered(chunk.position)
 
     def _settle(self) -> None:
         """Takes what became of the running batch, once it is known."""
@@ -207,7 +204,7 @@ class Worker:
         )
         for chunk in died.chunks:
             chunk.suspicion = died.cause
-        self._backlog.add([chunk for chunk in died.chunks if self._intake.owns(chunk.position.place)])
+        self._hold([chunk for chunk in died.chunks if self._intake.owns(chunk.position.place)])
 
     def _start(self, batch: Sequence[Held]) -> None:
         """Commits what is answered and the tries of the next batch in one go, then hands the batch over."""
@@ -260,6 +257,17 @@ class Worker:
             self._watched_at = time.monotonic()
             self._parts.health.broker(self._intake.broker_answers())
             self._parts.health.lag(self._intake.lag())
+
+
+def _unplayable(chunk: Held) -> str:
+    """What is wrong with the chunk's audio, as a failure's code; raises Unavailable when the store stayed away."""
+    match chunk.audio.result() if chunk.audio else None:
+        case Missing():
+            return answers.OBJECT_MISSING
+        case Damaged(why=why):
+            log.warning("a chunk's audio is damaged", action="audio.damaged", job_id=chunk.cut.job_id, why=why)
+            return answers.OBJECT_DAMAGED
+    return ""
 
 
 def _job_ids(chunks: Sequence[Held]) -> list[str]:
