@@ -6,7 +6,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
-from pyannote.core import Annotation, Segment
+from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database.util import load_rttm
 from pyannote.metrics.diarization import DiarizationErrorRate
 from whisper_normalizer.basic import BasicTextNormalizer
@@ -88,7 +88,8 @@ def test_who_spoke_when_is_close_to_the_reference(client: Client, call: Json) ->
         for word in segment["words"]:
             found[Segment(word["start"], word["end"]), (i, word["index"])] = segment["speaker_id"]
     # Words leave out the pauses that the reference counts as speech: only confusion is the diarizer's.
-    rate = DiarizationErrorRate(collar=0.5, skip_overlap=True)(reference, found.support(0.5), detailed=True)
+    metric = DiarizationErrorRate(collar=0.5, skip_overlap=True)
+    rate = metric(reference, found.support(0.5), detailed=True, uem=Timeline([Segment(0, 30)]))
     assert rate["confusion"] / rate["total"] <= MAX_CALL_DER
 
 
@@ -105,7 +106,7 @@ def test_times_are_ordered_and_inside_the_recording(client: Client, call: Json) 
 def test_what_was_said_is_found_with_its_moment(client: Client, call: Json) -> None:
     (hit, *_) = client.found("texas", job=call["id"])
     assert "<mark>" in hit["highlight"]
-    assert 15 < hit["start"] < 25
+    assert 15 < hit["moment"] < 17.8, "said in the sentence from 14.4 to 17.8 s"
     assert client.found('"New Jersey"', job=call["id"])
     assert client.search("chica*", job=call["id"])
     assert client.search("submarine", job=call["id"]) == []
