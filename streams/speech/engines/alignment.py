@@ -46,6 +46,8 @@ def join_pieces(pieces: Sequence[Piece], *, spaced: bool) -> list[Piece]:
         if not piece.text.strip():
             continue
         if _LETTER.search(piece.text):
+            if out and opening and piece.text[0].isspace():  # a mark that stands alone
+                out[-1], opening = replace(out[-1], text=f"{out[-1].text} {opening}"), ""
             if out and not opening and _continues(out[-1], piece, spaced=spaced):
                 out[-1] = _merged(out[-1], piece)
             else:
