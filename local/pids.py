@@ -23,7 +23,7 @@ KILL_WAIT_S = 5.0
 POLL_S = 0.05
 
 # Fields of /proc/PID/stat, counted from the one after the name in brackets.
-_STATE, _GROUP, _SESSION, _START, _RESIDENT_PAGES = 0, 2, 3, 19, 21
+_STATE, _PARENT, _SESSION, _START = 0, 1, 3, 19
 _ENDED_STATES = ("Z", "X")
 
 
@@ -63,15 +63,34 @@ def start_ticks(pid: int) -> int | None:
     return None if fields is None or fields[_STATE] in _ENDED_STATES else int(fields[_START])
 
 
-def group_bytes(leader: int) -> int:
-    """The memory of a supervised program: its process and the children in its group, such as a model's."""
-    page_bytes = os.sysconf("SC_PAGE_SIZE")
-    pages = 0
-    for pid in _all_pids():
-        fields = _stat(pid)
-        if fields is not None and int(fields[_GROUP]) == leader:
-            pages += int(fields[_RESIDENT_PAGES])
-    return pages * page_bytes
+def family_bytes(parent: int) -> int:
+    """The memory of a supervised program: its process and all its children, such as a model's.
+
+    What a process shares (program files, PostgreSQL's buffers) counts once, as the parent's.
+    """
+    rows = {pid: fields for pid in _all_pids() if (fields := _stat(pid)) is not None}
+    family = {parent}
+    while grown := {pid for pid, fields in rows.items() if int(fields[_PARENT]) in family} - family:
+        family |= grown
+    pages = sum(_own_pages(pid) for pid in family) + _shared_pages(parent)
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _own_pages(pid: int) -> int:
+    _, resident, shared = _memory(pid)
+    return resident - shared
+
+
+def _shared_pages(pid: int) -> int:
+    return _memory(pid)[2]
+
+
+def _memory(pid: int) -> tuple[int, int, int]:
+    try:
+        size, resident, shared, *_ = map(int, (PROC / str(pid) / "statm").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0, 0
+    return size, resident, shared
 
 
 def members(home: Path, leader: Recorded | None) -> set[int]:

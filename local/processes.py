@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import httpx
-
+from local import plain_http
 from local.engines.program import Program, Site
 
-PROBE_TIMEOUT_S = 5.0
 _WRITING = ("topics", "schemas", "tables", "bucket")
 
 
@@ -97,5 +95,5 @@ def process_url(process: Process, site: Site) -> str:
 
 
 def probe_process(process: Process, site: Site) -> None:
-    """Raise an httpx error until the process says that it is ready."""
-    httpx.get(process_url(process, site), timeout=PROBE_TIMEOUT_S).raise_for_status()
+    """Raise an OSError until the process says that it is ready."""
+    plain_http.get(site.address(process.name), process.ready_path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import httpx
 import psycopg
 from confluent_kafka import KafkaException
 
@@ -17,8 +16,8 @@ from local import supervisor
 from local.errors import NotReady
 from local.layout import Layout
 
-POLL_S = 0.1
-PROBE_ERRORS = (OSError, httpx.HTTPError, psycopg.Error, KafkaException)
+POLL_S = 0.2
+PROBE_ERRORS = (OSError, psycopg.Error, KafkaException)
 
 
 def await_ready(layout: Layout, name: str, probe: Callable[[], None], within_s: float) -> None:

@@ -213,5 +213,5 @@ class Stack:
             pid=state.pid,
             running_s=state.since_s,
             restarts=restarts,
-            memory_bytes=pids.group_bytes(state.pid) if state.pid else 0,
+            memory_bytes=pids.family_bytes(state.pid) if state.pid else 0,
         )

@@ -5,17 +5,16 @@ In: a site. Out: its configuration, command and readiness probe. Must not know o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import httpx
-
+from local import plain_http
 from local.artifacts import ensure_engine
 from local.engines.java import java_command
 from local.engines.program import Engine, Program, Site, data_folder
 from local.ports import LOOPBACK
 
 HEAP_MB = 512
-PROBE_TIMEOUT_S = 5.0
 
 CONFIGURATION = """\
 # A laptop with a full disk still searches; without this every index turns read-only at 95 %.
@@ -50,9 +49,8 @@ def program(site: Site) -> Program:
 
 def probe(site: Site) -> None:
     """Ask for the cluster's health; it is usable when every primary shard is."""
-    url = f"http://{site.address('opensearch')}/_cluster/health"
-    status = httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status().json()["status"]
-    if status == "red":
+    health = json.loads(plain_http.get(site.address("opensearch"), "/_cluster/health"))
+    if health["status"] == "red":
         raise ConnectionError("the cluster is red")
 
 

@@ -5,8 +5,7 @@ In: a site. Out: its command and readiness probe. Must not know our schemas.
 
 from __future__ import annotations
 
-import httpx
-
+from local import plain_http
 from local.artifacts import ensure_engine
 from local.engines.java import java_command
 from local.engines.program import Engine, Program, Site, data_folder
@@ -14,7 +13,6 @@ from local.ports import LOOPBACK
 
 HEAP_MB = 256
 API_PATH = "/apis/ccompat/v7"
-PROBE_TIMEOUT_S = 5.0
 
 
 def prepare(site: Site) -> None:
@@ -39,8 +37,7 @@ def program(site: Site) -> Program:
 
 def probe(site: Site) -> None:
     """List the subjects, which reads the database."""
-    url = f"http://{site.address('registry')}{API_PATH}/subjects"
-    httpx.get(url, timeout=PROBE_TIMEOUT_S).raise_for_status()
+    plain_http.get(site.address("registry"), f"{API_PATH}/subjects")
 
 
 REGISTRY = Engine(

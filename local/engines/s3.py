@@ -9,14 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import httpx
-
+from local import plain_http
 from local.engines.program import Engine, Program, Site, data_folder
 from local.errors import MissingTool
 
 ACCESS_KEY = "palimpsest"
 REGION = "us-east-1"
-PROBE_TIMEOUT_S = 3.0
 # What a killed upload leaves behind; finished objects never have this name.
 HALF_WRITTEN = ".rclone_temp_multipart_*"
 
@@ -51,9 +49,12 @@ def _rclone() -> Path:
 
 def probe(site: Site) -> None:
     """An unsigned question is answered with S3's own refusal."""
-    answer = httpx.get(f"http://{site.address('s3')}/", timeout=PROBE_TIMEOUT_S)
-    if b"<Error>" not in answer.content and b"ListAllMyBucketsResult" not in answer.content:
-        raise ConnectionError(f"the S3 server answered {answer.status_code} without an S3 document")
+    try:
+        answer = plain_http.get(site.address("s3"), "/")
+    except plain_http.Refused as refused:
+        answer = refused.body
+    if b"<Error>" not in answer and b"ListAllMyBucketsResult" not in answer:
+        raise ConnectionError("the S3 server answered without an S3 document")
 
 
 S3 = Engine(name="s3", ports=("s3",), prepare=prepare, program=program, probe=probe)
