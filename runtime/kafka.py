@@ -5,8 +5,10 @@ Producers are idempotent and wait for all replicas; a send that fails for good r
 Knows no view and no engine.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,6 +29,7 @@ from schemas.topics import DEAD_LETTERS, TOPICS, Topic, address
 DELIVERY_TIMEOUT_MS = 120_000
 SESSION_TIMEOUT_MS = 6_000
 ADMIN_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
 TOPIC_READY_TIMEOUT_S = 30.0
 _QUEUE_RECORDS = 20_000
 _MAX_MESSAGE_BYTES = 2_000_000
@@ -178,8 +181,10 @@ class AsyncEventProducer:
             raise Unavailable(f"Kafka: {error}") from error
 
     async def stop(self) -> None:
-        """Sends what is queued and disconnects."""
-        await self._producer.stop()
+        """Sends what is queued and disconnects; without a broker it gives up what is queued after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._producer.stop()
 
     async def send(self, out: Outgoing) -> None:
         """Returns when all replicas have the record; raises Unavailable."""
