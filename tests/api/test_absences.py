@@ -1,0 +1,96 @@
+"""What the API does while something it needs is away: it stays up, says what is away, and refuses before the body."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.stack import Stack
+from local.workspace import fresh_workspace
+from tests.api.conftest import Server, running_api
+from tests.api.test_problems import check_problem
+from tests.projections.facts import conversation
+
+CLOSED = "127.0.0.1:9"  # nobody listens on the port `discard`
+AWAY = {
+    "kafka": {"PALIMPSEST_KAFKA_BOOTSTRAP": CLOSED},
+    "objects_and_search": {
+        "PALIMPSEST_S3_ENDPOINT": f"http://{CLOSED}",
+        "PALIMPSEST_OPENSEARCH_URL": f"http://{CLOSED}",
+    },
+    "registry": {"PALIMPSEST_REGISTRY_URL": f"http://{CLOSED}/apis/ccompat/v7"},
+    "postgres": {"PALIMPSEST_POSTGRES_DSN": f"postgresql://nobody@{CLOSED}/nothing"},
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(stack: Stack) -> Iterator[dict[str, str]]:
+    with fresh_workspace(stack.shared_settings()) as workspace:
+        yield workspace
+
+
+@contextmanager
+def without(workspace: dict[str, str], what: str, folder: Path) -> Iterator[tuple[Server, httpx.Client]]:
+    """An API whose settings lead nowhere for `what`, and a client of it."""
+    with running_api({**workspace, **AWAY[what]}, folder, ready="/health") as server:
+        true = Server(url=server.url, process=server.process, environment=workspace, log=server.log)
+        with true.client() as client:
+            yield true, client
+
+
+def test_without_kafka_uploads_are_refused_before_their_bytes(workspace: dict[str, str], tmp_path: Path) -> None:
+    with without(workspace, "kafka", tmp_path) as (server, client):
+        ready = client.get("/ready")
+        assert (ready.status_code, ready.json()["kafka"], ready.json()["postgres"]) == (503, False, True)
+        connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port or 80)
+        connection.putrequest("POST", "/v1/transcriptions")
+        connection.putheader("Authorization", client.headers["authorization"])
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, json.load(answer)["code"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        connection.close()
+        server.show(*(job := conversation(1)).facts)
+        assert client.get(f"/v1/transcriptions/{job.job_id}").status_code == 200
+        named = client.put(f"/v1/transcriptions/{job.job_id}/speakers/spk1", json={"name": "x"})
+        check_problem(named, 503, "unavailable")
+
+
+def test_without_stores_only_what_needs_them_is_refused(workspace: dict[str, str], tmp_path: Path) -> None:
+    with without(workspace, "objects_and_search", tmp_path) as (server, client):
+        ready = client.get("/ready").json()
+        assert not ready["objects"] and not ready["search"] and ready["kafka"]
+        headers = {"Idempotency-Key": "later"}
+        check_problem(client.post("/v1/transcriptions", content=b"x", headers=headers), 503, "unavailable")
+        again = client.post("/v1/transcriptions", content=b"x", headers=headers)
+        check_problem(again, 503, "unavailable")  # and not 409: the key was given back
+        check_problem(client.get("/v1/search?q=x"), 503, "unavailable")
+        server.show(*(job := conversation(2)).facts)
+        assert client.get(f"/v1/transcriptions/{job.job_id}/transcript").status_code == 200
+        assert server.process.poll() is None
+
+
+def test_without_the_registry_nothing_can_be_appended(workspace: dict[str, str], tmp_path: Path) -> None:
+    with without(workspace, "registry", tmp_path) as (_, client):
+        assert client.get("/ready").json()["registry"] is False
+        check_problem(client.post("/v1/transcriptions", content=b"x"), 503, "unavailable")
+        assert client.get("/v1/transcriptions").status_code == 200
+
+
+def test_without_the_database_everything_is_refused_and_the_process_lives(
+    workspace: dict[str, str], tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        server, client = stack.enter_context(without(workspace, "postgres", tmp_path))
+        assert client.get("/health").status_code == 200
+        assert client.get("/ready").json()["postgres"] is False
+        answer = client.get("/v1/transcriptions")
+        check_problem(answer, 503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "discard" not in answer.text and CLOSED not in answer.text
+        assert server.process.poll() is None

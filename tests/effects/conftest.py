@@ -1,0 +1,38 @@
+"""A world of one's own for sweeps."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from effects.world import World
+from runtime import postgres
+from runtime.kafka import AsyncEventProducer
+from runtime.objects import ObjectStore
+from runtime.settings import Settings
+
+
+@pytest.fixture
+def settings(workspace: Mapping[str, str]) -> Settings:
+    """The workspace's settings."""
+    return Settings.read(workspace)
+
+
+@pytest.fixture
+async def world(settings: Settings) -> AsyncIterator[World]:
+    """Clients of the workspace's engines."""
+    producer = AsyncEventProducer(settings.kafka)
+    await producer.start()
+    objects = ObjectStore(settings.objects)
+    try:
+        async with postgres.pool(settings.postgres_dsn) as connections:
+            yield World(
+                kafka=settings.kafka,
+                connections=connections,
+                producer=producer,
+                objects=objects,
+                retry_days=7,
+                nudge_period_s=3600,
+            )
+    finally:
+        await producer.stop()
+        objects.close()
