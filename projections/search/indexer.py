@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 from projections.search.documents import SegmentDocument, Source, document
 from projections.search.index import ALIAS, INDEX, index_body
@@ -104,6 +105,7 @@ class Indexer:
         while not self._stopping.is_set():
             try:
                 with connection(self._dsn) as conn:
+                    set_json_loads(msgspec.json.decode, conn)
                     pace = self._drain(conn, pace)
             except Unavailable as error:
                 pace = pace.slower()
