@@ -7,14 +7,14 @@ starting them if they do not run, and a fresh workspace on them, so that it may 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from api.accounts.keys import create_key
-from bench import latency, throughput
+from bench import chunker, latency, throughput
 from bench.processes import Running, running
 from bench.report import Figure, table, write
 from bench.resources import cpu_seconds, proportional_bytes
@@ -38,17 +38,19 @@ DESCRIPTION = "Measures the pipeline with the stub engines, beside the bare brok
 BYTES_PER_MB = 1_000_000
 MS_PER_S = 1_000
 T = TypeVar("T")
-PARTS = ("throughput", "latency")
+ENGINE_PARTS = ("throughput", "latency")
+PARTS = (*ENGINE_PARTS, "chunker")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="palimpsest bench", description="Measures the pipeline with the stub engines."
     )
-    parser.add_argument("--only", choices=PARTS, help="one part; all if not given")
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part, or more; all if not given")
     parser.add_argument("--jobs", type=int, default=40, metavar="N", help="jobs of the throughput part (default: 40)")
     parser.add_argument("--chunks", type=int, default=50, metavar="N", help="chunks of each of them (default: 50)")
     parser.add_argument("--posts", type=int, default=100, metavar="N", help="jobs of the latency part (default: 100)")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="folder of logs and figures")
     parser.add_argument("--home", type=Path, default=HOME, help="the stack folder whose engines are used")
     parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
     return parser.parse_args()
@@ -74,7 +76,10 @@ def _say(line: str) -> None:
 
 def _throughput(engines: Mapping[str, str], arguments: argparse.Namespace, stack: Stack) -> list[Figure]:
     chunks = arguments.jobs * arguments.chunks
-    with fresh_workspace(engines) as values, running(WRITE_SIDE, values, OUT / "logs" / "throughput") as processes:
+    with (
+        fresh_workspace(engines) as values,
+        running(WRITE_SIDE, values, arguments.out / "logs" / "throughput") as processes,
+    ):
         _say(f"throughput: {chunks} chunks")
         before = _engines_by(stack, cpu_seconds) | processes.cpu_seconds()
         figures = throughput.measure(Settings.read(values), arguments.jobs, arguments.chunks)
@@ -95,7 +100,7 @@ def _cost(before: Mapping[str, float], after: Mapping[str, float], chunks: int) 
 
 def _latency(engines: Mapping[str, str], arguments: argparse.Namespace, stack: Stack) -> list[Figure]:
     names = tuple(PROCESSES)
-    with fresh_workspace(engines) as values, running(names, values, OUT / "logs" / "latency") as processes:
+    with fresh_workspace(engines) as values, running(names, values, arguments.out / "logs" / "latency") as processes:
         _say(f"latency: {arguments.posts} jobs, one at a time")
         key = create_key(Settings.read(values).postgres_dsn, "bench", "bench")
         figures = latency.measure(processes.api_url, key, arguments.posts)
@@ -108,11 +113,7 @@ def _memory(processes: Running, stack: Stack) -> list[Figure]:
     return [Figure(group=group, name=name, value=size / BYTES_PER_MB, unit="MB") for name, size in sizes.items()]
 
 
-def main() -> int:
-    """0 also where an aim was missed: the table says so, and a busy machine is no error."""
-    arguments = _arguments()
-    parts = (arguments.only,) if arguments.only else PARTS
-    started = time.monotonic()
+def _with_engines(parts: Sequence[str], arguments: argparse.Namespace) -> list[Figure]:
     figures: list[Figure] = []
     with _engines(arguments.home, arguments.port_base) as stack:
         engines = {**stack.shared_settings(), **STUB}
@@ -120,9 +121,23 @@ def main() -> int:
             figures += _throughput(engines, arguments, stack)
         if "latency" in parts:
             figures += _latency(engines, arguments, stack)
-    target = write(figures, OUT, datetime.now(UTC))
+    return figures
+
+
+def main() -> int:
+    """0 also where an aim was missed: the table says so, and a busy machine is no error."""
+    arguments = _arguments()
+    parts = arguments.only or PARTS
+    started = time.monotonic()
+    figures: list[Figure] = []
+    if set(parts) & set(ENGINE_PARTS):
+        figures += _with_engines(parts, arguments)
+    if "chunker" in parts:
+        _say("chunker: an hour of sound, twice")
+        figures += chunker.measure()
+    target = write(figures, arguments.out, datetime.now(UTC))
     print(table(figures))
-    _say(f"\n{time.monotonic() - started:.0f} s; written to {target.relative_to(CHECKOUT)}")
+    _say(f"\n{time.monotonic() - started:.0f} s; written to {target}")
     return 0
 
 
