@@ -30,6 +30,7 @@ from schemas.identity import event_id
 from schemas.records import ChunkCut, ChunkDiarized, ChunkFailed, ChunkTranscribed, Record
 from schemas.topics import DEAD_LETTERS, TRANSCRIPTIONS, lane_topic
 from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
+from streams.speech.tries import decode
 from tests.deadline import until
 
 START_TIMEOUT_S = 60.0
@@ -117,6 +118,18 @@ class Lanes:
         until(all_there, timeout_s, f"answers to {len(wanted)} chunks, {len(self.answers)} came")
         return {key: [answer for answer in self.answers if answer.cause_id == key] for key in wanted}
 
+    def answered_once(self, cuts: Sequence[ChunkCut]) -> dict[str, Answer]:
+        """The answer to each of the chunks, when none was answered twice."""
+        found = self.answered(cuts)
+        assert all(len(given) == 1 for given in found.values()), {key: len(given) for key, given in found.items()}
+        return {key: given[0] for key, given in found.items()}
+
+    def failure(self, cut: ChunkCut) -> ChunkFailed:
+        """The answer to a chunk that failed."""
+        [found] = self.answered([cut])[cut.event_id]
+        assert isinstance(found, ChunkFailed)
+        return found
+
     def read(self) -> list[Answer]:
         """All answers so far, in the order in which they came."""
         for message in self._answers.consume(500, 0.05):
@@ -146,6 +159,11 @@ class Lanes:
         found = consumer.committed(wanted, timeout=10)
         consumer.close()
         return {(tp.topic, tp.partition): (tp.offset, tp.metadata or "") for tp in found}
+
+    def tries(self, task: Task) -> int:
+        """Tries that are committed with the batch lane's offsets, of all open chunks together."""
+        commits = self.committed(task).values()
+        return sum(sum(decode(metadata, offset).values()) for offset, metadata in commits if offset >= 0)
 
     def lag(self, task: Task) -> int:
         """Records of the batch lane that are not committed."""
