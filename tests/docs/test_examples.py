@@ -10,7 +10,9 @@ import pytest
 
 from api.app import create_litestar
 from api.refusals import TYPES
+from cli.export import FORMATS as COMMAND_LINE_FORMATS
 from cli.main import parser
+from projections.exports import FORMATS
 from runtime.settings import Settings
 from tests.docs.shell import PAGES, ROOT, Example, examples
 
@@ -91,6 +93,22 @@ def test_every_route_is_documented_and_no_other(routes: set[tuple[str, str]]) ->
 def test_every_problem_is_documented_and_no_other() -> None:
     documented = set(re.findall(r"^\| (\d{3}) \| `([\w-]+)`", API_PAGE, re.MULTILINE))
     assert documented == {(str(kind.status), kind.slug) for kind in TYPES.values()}
+
+
+def test_the_formats_are_the_same_everywhere() -> None:
+    assert set(COMMAND_LINE_FORMATS) == set(FORMATS)
+    sentence = next(line for line in API_PAGE.splitlines() if "`format` is" in line)
+    assert set(re.findall(r"`(\w+)`", sentence.partition("`format` is")[2])) == set(FORMATS)
+
+
+def test_the_options_of_an_upload_are_documented() -> None:
+    asked = {parameter["name"] for parameter in _paths()["/v1/transcriptions"]["post"]["parameters"]}
+    documented = {name for row in re.findall(r"^\| (`\w+`.*?) \|", API_PAGE, re.MULTILINE) for name in _names(row)}
+    assert {name for name in asked if name != "Idempotency-Key"} <= documented
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`(\w+)`", cell)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
