@@ -69,6 +69,7 @@ def main() -> int:
 def serve(line: socket.socket) -> int:
     """Answers the one request that comes over `line`."""
     die_with_parent()
+    line.sendall(pack(Ready(locks=())))
     request, file = _receive(line)
     if request is None:
         return 0

@@ -134,12 +134,14 @@ async def _nursery(enclosure: tuple[str, ...]) -> _Nursery:
 async def _born(nursery: _Nursery) -> _Line:
     """The line to a new decoder; raises DecoderCrashed when the nursery is dead."""
     line, theirs = await _line()
-    with theirs:
-        try:
+    try:
+        with theirs:
             nursery.line.hand_over(b".", theirs.fileno())
-        except DecoderCrashed:
-            line.writer.close()
-            raise
+        # A dead nursery may take the socket without a word; a decoder that speaks is alive.
+        await line.frame(START_TIMEOUT_S)
+    except BaseException:
+        line.writer.close()
+        raise
     return line
 
 
@@ -196,11 +198,14 @@ class Decoders:
     async def _decoder(self) -> _Line:
         """A new decoder; from a new nursery, if the old one has died meanwhile."""
         if self._nursery is not None:
-            with suppress(DecoderCrashed):
+            with suppress(DecoderCrashed, TimeoutError):
                 return await _born(self._nursery)
         await self._end_nursery()
-        self._nursery = await _nursery(self._enclosure)
-        return await _born(self._nursery)
+        try:
+            self._nursery = await _nursery(self._enclosure)
+            return await _born(self._nursery)
+        except TimeoutError as error:
+            raise DecoderCrashed("it did not start in time") from error
 
     async def _end_nursery(self) -> None:
         nursery, self._nursery = self._nursery, None
