@@ -1,7 +1,6 @@
 """A log to write facts on, and a projector process that reads it."""
 
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -26,14 +25,22 @@ def log(settings: Settings) -> Iterator[Log]:
 
 
 @pytest.fixture
-def processes(workspace: Mapping[str, str], tmp_path: Path) -> Iterator[Processes]:
-    """Starts and kills the projector."""
-    processes = Processes(workspace, tmp_path, {"projector": _free_port()})
-    yield processes
-    processes.stop()
+def projector_of(tmp_path: Path) -> Iterator[Callable[[Mapping[str, str]], Processes]]:
+    """Projectors with any settings; each is stopped at the end."""
+    made: list[Processes] = []
+
+    def make(settings: Mapping[str, str]) -> Processes:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Processes(settings, folder, {"projector": 0}))
+        return made[-1]
+
+    yield make
+    for processes in made:
+        processes.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@pytest.fixture
+def processes(workspace: Mapping[str, str], projector_of: Callable[[Mapping[str, str]], Processes]) -> Processes:
+    """The projector of the workspace."""
+    return projector_of(workspace)

@@ -1,9 +1,8 @@
 """The projector as a process, on real Kafka, PostgreSQL and OpenSearch."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,8 +19,9 @@ from tests.e2e.processes import Processes
 from tests.projections.facts import Job, conversation, job_id, segment
 from tests.projections.log import Log, count, documents, indexed, views
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 KILLS = 6
+ProjectorOf = Callable[[Mapping[str, str]], Processes]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_facts_become_views_and_documents(log: Log, settings: Settings, processe
 
 
 def test_fresh_views_equal_the_live_ones(
-    log: Log, settings: Settings, processes: Processes, other_database: Mapping[str, str], tmp_path: Path
+    log: Log, settings: Settings, processes: Processes, other_database: Mapping[str, str], projector_of: ProjectorOf
 ) -> None:
     processes.start("projector")
     forgotten = conversation(3)
@@ -79,7 +79,7 @@ def test_fresh_views_equal_the_live_ones(
     until(lambda: indexed(settings.postgres_dsn, 6), PATIENCE_S, "the erasure is indexed")
     processes.stop()
 
-    fresh = Processes(other_database, tmp_path, {"projector": 0})
+    fresh = projector_of(other_database)
     fresh.start("projector")
     rebuilt = Settings.read(other_database)
     until(lambda: views(rebuilt.postgres_dsn) == views(settings.postgres_dsn), PATIENCE_S, "the views are equal")
@@ -130,11 +130,11 @@ def _said(segment_id: str, text: str, start_ms: int) -> Segment:
 
 
 def test_views_go_on_while_the_search_engine_is_away(
-    log: Log, settings: Settings, workspace: Mapping[str, str], tmp_path: Path, processes: Processes
+    log: Log, settings: Settings, workspace: Mapping[str, str], projector_of: ProjectorOf, processes: Processes
 ) -> None:
     log.write(conversation(1).facts)
     away = {**workspace, "PALIMPSEST_OPENSEARCH_URL": "http://127.0.0.1:9"}
-    blind = Processes(away, tmp_path, {"projector": 0})
+    blind = projector_of(away)
     blind.start("projector")
     dsn = settings.postgres_dsn
     until(lambda: count(dsn, "SELECT count(*) FROM search_pending") == 3, PATIENCE_S, "the first job waits")
