@@ -15,10 +15,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from local.errors import LocalError, NotRunning
 from local.layout import layout_from, port_base_from
-from local.stack import ProgramStatus, Stack
+
+if TYPE_CHECKING:
+    from local.stack import ProgramStatus, Stack
 
 Command = Callable[[argparse.Namespace], int]
 BYTES_PER_MB = 1_000_000
@@ -36,7 +39,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     logs = _add(subparsers, "logs", run_logs, "show the logs of the local stack")
     logs.add_argument("name", nargs="?", help="one engine or process; all if not given")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines are written")
-    _add(subparsers, "lock", run_lock, "write local/artifacts.lock: resolve and hash every engine and model file")
 
 
 def _add(
@@ -49,6 +51,9 @@ def _add(
 
 def stack_from_environment() -> Stack:
     """The stack that the environment names."""
+    # Here, not above: it loads the engines' drivers, and `palimpsest search` mounts these commands too.
+    from local.stack import Stack
+
     return Stack(layout_from(os.environ).home, port_base_from(os.environ), say=_say)
 
 
@@ -150,7 +155,9 @@ def run_lock(_arguments: argparse.Namespace) -> int:
 def main() -> int:
     """`python -m local`."""
     parser = argparse.ArgumentParser(prog="python -m local", description="Palimpsest on one machine.")
-    register(parser.add_subparsers(required=True, metavar="COMMAND"))
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    register(subparsers)
+    _add(subparsers, "lock", run_lock, "write local/artifacts.lock: resolve and hash every engine and model file")
     arguments = parser.parse_args()
     run: Command = arguments.run
     try:

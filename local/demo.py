@@ -78,24 +78,25 @@ def follow(client: httpx.Client, job: Document, watch: Stopwatch) -> Document:
         stage = job["stage"]
         with watch.measure(stage):
             while job["status"] not in ENDED and job["stage"] == stage:
-                _show_progress(job)
+                show_progress(job)
                 if time.monotonic() > deadline:
                     raise NotReady(f"The recording was not transcribed after {TRANSCRIBE_WITHIN_S:.0f} s ({stage}).")
                 time.sleep(POLL_S)
                 job = _document(client.get(f"/v1/transcriptions/{job['id']}"))
-    _show_progress(job)
+    show_progress(job)
     sys.stderr.write("\n")
     if job["status"] != "completed":
         raise NotReady(f"The recording was not transcribed: {job['failure']}.")
     return job
 
 
-def _show_progress(job: Document) -> None:
-    filled = round(BAR_CELLS * job["progress"])
-    bar = "█" * filled + "·" * (BAR_CELLS - filled)
-    start = "\r" if sys.stderr.isatty() else "\n"
-    sys.stderr.write(f"{start}{bar} {job['progress']:4.0%} {job['stage']:<14}")
-    sys.stderr.flush()
+def show_progress(job: Document) -> None:
+    """A bar that moves where the output is a terminal; in a file nothing moves."""
+    if sys.stderr.isatty():
+        filled = round(BAR_CELLS * job["progress"])
+        bar = "█" * filled + "·" * (BAR_CELLS - filled)
+        sys.stderr.write(f"\r{bar} {job['progress']:4.0%} {job['stage']:<14}")
+        sys.stderr.flush()
 
 
 def segments_of(client: httpx.Client, job: Document) -> list[Document]:

@@ -5,6 +5,7 @@ In: the stack's settings. Out: the same state however often it is called. Must n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from runtime.objects import ObjectStore
 from runtime.postgres import apply_schema
 from runtime.registry import register_all
 from runtime.settings import Settings
+from schemas.codec import record_names, schema_text
 
 LOCAL_TENANT = "local"
 LOCAL_KEY_NAME = "made by palimpsest up"
@@ -53,8 +55,13 @@ def _topics(_site: Site, shared: Mapping[str, str]) -> None:
     apply_topics(Settings.read(shared).kafka, LOCAL_ERASURE)
 
 
-def _schemas(_site: Site, shared: Mapping[str, str]) -> None:
-    register_all(Settings.read(shared).registry_url)
+def _schemas(site: Site, shared: Mapping[str, str]) -> None:
+    """Register the schemas, unless exactly these were: comparing each with all its versions takes seconds."""
+    registered = site.layout.data / "registry" / "registered"
+    wanted = hashlib.sha256("".join(map(schema_text, record_names())).encode()).hexdigest()
+    if not registered.exists() or registered.read_text() != wanted:
+        register_all(Settings.read(shared).registry_url)
+        registered.write_text(wanted)
 
 
 def _tables(site: Site, shared: Mapping[str, str]) -> None:
