@@ -5,7 +5,7 @@ Runs in the sandboxed child only. Opens nothing by name: the demuxer gets the fi
 playlists and concatenations name other files and addresses. Headers lie: only decoded samples count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import av
@@ -143,22 +143,27 @@ class _Mono:
     """Frames of any shape to 16 kHz mono; a change of shape within the file starts a new filter."""
 
     def __init__(self) -> None:
-        self._shape: tuple[int, str, str] | None = None
+        self._shape: tuple[int, str, int] | None = None
         self._fifo = av.AudioFifo()
+        self._full_samples = 0
         self._graph: av.filter.Graph | None = None
 
-    def feed(self, frame: AudioFrame) -> Iterator[Samples]:
-        """Blocks that are ready; empty most of the time."""
-        if not MIN_RATE_HZ <= frame.sample_rate <= MAX_RATE_HZ:
-            return
-        shape = (frame.sample_rate, frame.format.name, frame.layout.name)
+    def feed(self, frame: AudioFrame) -> Iterable[Samples]:
+        """Blocks that are ready; none most of the time."""
+        # Tens of frames a second come by here: what is asked of each is what is cheap to ask.
+        shape = (frame.sample_rate, frame.format.name, frame.layout.nb_channels)
+        before: list[Samples] = []
         if shape != self._shape:
-            yield from self.finish()
+            if not MIN_RATE_HZ <= frame.sample_rate <= MAX_RATE_HZ:
+                return before
+            before.extend(self.finish())
             self._shape = shape
+            self._full_samples = _GATHERED_VALUES // shape[2]
         frame.pts = None
         self._fifo.write(frame)
-        if self._fifo.samples * len(frame.layout.channels) >= _GATHERED_VALUES:
-            yield from self._filter(self._fifo.read())
+        if self._fifo.samples < self._full_samples:
+            return before
+        return [*before, *self._filter(self._fifo.read())]
 
     def finish(self) -> Iterator[Samples]:
         """What is still inside."""
