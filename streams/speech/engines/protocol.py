@@ -5,14 +5,13 @@ An engine knows no Kafka, no object store and no job. It is loaded and called by
 importing its module must not import its libraries before `load`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.settings import Speech
 from schemas.evidence import SpeakerEvidence
 from schemas.values import JobWarning, Passage, TranscriptionOptions
 
@@ -102,7 +101,3 @@ class DiarizationEngine(Protocol):
 
 class EngineUnavailable(Exception):
     """The engine cannot run as it was asked to: no model, no device. Never fall back silently."""
-
-
-AsrFactory = Callable[[Speech], AsrEngine]
-DiarizationFactory = Callable[[Speech], DiarizationEngine]
