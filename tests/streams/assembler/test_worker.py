@@ -7,6 +7,7 @@ import pytest
 
 from schemas import records
 from schemas.evidence import pack
+from schemas.topics import TRANSCRIPTS
 from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
 from tests.streams.assembler.running import Bus, assembler
 
@@ -55,3 +56,29 @@ def test_sigterm_drains_and_exits_cleanly(workspace: Mapping[str, str]) -> None:
         bus.wait_for(job.job_id, records.JobAccepted)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_kills_and_repetitions_change_no_history(workspace: Mapping[str, str]) -> None:
+    """Killed twice while jobs run, every input sent twice: each job completes, no number carries two contents."""
+    bus = Bus(workspace)
+    jobs = [Inputs(f"killed {n}") for n in range(6)]
+    inputs = [two_speakers(bus, job) for job in jobs]
+    for part in (slice(0, 2), slice(2, 4)):
+        with assembler(workspace) as process:
+            for given in inputs:
+                bus.send(given[part])
+            bus.wait_for(jobs[0].job_id, records.AudioReady)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    with assembler(workspace):
+        for given in inputs:
+            bus.send(given)
+        for job in jobs:
+            bus.wait_for(job.job_id, records.TranscriptCompleted, 60.0)
+    contents: dict[bytes | None, set[bytes | None]] = {}
+    for record in bus.raw(TRANSCRIPTS):
+        contents.setdefault(record.key, set()).add(record.value)
+    assert all(len(values) == 1 for values in contents.values())
+    for job in jobs:
+        seqs = sorted({fact.seq for fact in bus.facts()[job.job_id]})
+        assert seqs == [1, 2, 3, 4, 5, 6]
