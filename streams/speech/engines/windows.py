@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from streams.speech.engines.spans import Span
 
 WINDOW_MAX_MS = 30_000
+WINDOW_MIN_MS = 200  # a click is shorter than any word, and a model asked for its words invents some
 HALF_MIN_MS = 2_000
+PAUSE_MAX_MS = 3_000  # after a longer one somebody else may speak, in another language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +49,14 @@ def speech_spans(scores: SpeechScores, thresholds: SpeechThresholds, length_ms: 
 
 
 def windows(spans: Sequence[Span]) -> list[Span]:
-    """Windows in order that together hold every span: neighbours share one while it stays within 30 s."""
+    """Windows in order that hold the spans: neighbours share one while it has no long pause; a lone click has none."""
     out: list[Span] = []
     for span in spans:
-        if out and span.end_ms - out[-1].start_ms <= WINDOW_MAX_MS:
+        if out and _joins(out[-1], span):
             out[-1] = Span(start_ms=out[-1].start_ms, end_ms=span.end_ms)
         else:
             out.append(span)
-    return out
+    return [window for window in out if window.length_ms >= WINDOW_MIN_MS]
 
 
 def halves(window: Span, spans: Sequence[Span]) -> tuple[Span, Span] | None:
@@ -73,6 +75,10 @@ def halves(window: Span, spans: Sequence[Span]) -> tuple[Span, Span] | None:
         Span(start_ms=window.start_ms, end_ms=before.end_ms),
         Span(start_ms=after.start_ms, end_ms=window.end_ms),
     )
+
+
+def _joins(window: Span, span: Span) -> bool:
+    return span.end_ms - window.start_ms <= WINDOW_MAX_MS and span.start_ms - window.end_ms <= PAUSE_MAX_MS
 
 
 def _active_runs(values: NDArray[np.float32], thresholds: SpeechThresholds) -> list[tuple[int, int]]:

@@ -74,8 +74,8 @@ def test_two_languages_in_one_chunk_are_both_written(recogniser: WhisperXEngine,
     silence = np.zeros(4 * 16_000, np.float32)
     parts = [recording("fleurs-de-000").samples, silence, recording("jfk").samples]
     [found] = transcribed(recogniser, chunk_of(np.concatenate(parts), None))
-    assert {passage.language for passage in found.passages} == {"de", "en"}
-    assert found.language == "de"
+    assert [passage.language for passage in found.passages] == ["de", "en"]
+    assert found.language == "en"  # a second more of it
 
 
 def test_noise_and_silence_have_no_words(recogniser: WhisperXEngine) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streams.speech.engines.spans import Span
 from streams.speech.engines.windows import (
     HALF_MIN_MS,
+    PAUSE_MAX_MS,
     WINDOW_MAX_MS,
     SpeechScores,
     SpeechThresholds,
@@ -83,7 +84,14 @@ def test_windows_hold_all_speech_and_stay_within_thirty_seconds(gaps_and_lengths
     found = windows(spans)
     assert all(window.length_ms <= WINDOW_MAX_MS for window in found)
     assert all(any(span.overlap(window) == span for window in found) for span in spans)
+    pauses = [(a.end_ms, b.start_ms) for a, b in pairwise(spans) if b.start_ms - a.end_ms > PAUSE_MAX_MS]
+    assert not any(window.start_ms < a and b < window.end_ms for a, b in pauses for window in found)
     assert all(a.end_ms <= b.start_ms for a, b in pairwise(found))
+
+
+def test_a_lone_click_is_no_window() -> None:
+    word = Span(start_ms=9_000, end_ms=9_400)
+    assert windows([Span(start_ms=30, end_ms=149), word]) == [word]
 
 
 @given(runs)
