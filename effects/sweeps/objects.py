@@ -2,7 +2,8 @@
 
 In: the views of ended and erased jobs. Out: fewer objects, and a note of what was swept.
 Work that still waits for a deleted chunk is answered quickly by its worker: an object that is missing is an answer.
-A recent end is looked at every time, all others once an hour, so a sweep costs what happened lately.
+A recent end is looked at every time, all others once an hour, so a sweep costs what happened lately. Whoever was at the
+audio when its job ended may store an object after the first sweep: the hourly pass sweeps each job a second time.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from runtime.postgres import AsyncConnection, borrowed, load_sql
 from runtime.telemetry import logger, objects_deleted
 
 RECENT_MS = 3_600_000
+SETTLED_MS = 3_600_000
 PAGE = 500
 
 log = logger(__name__)
@@ -23,21 +25,21 @@ log = logger(__name__)
 
 async def sweep_recent(world: World) -> int:
     """Jobs that ended within the last hour."""
-    return await _sweep(world, time.time_ns() // 1_000_000 - RECENT_MS)
+    return await _sweep(world, _now_ms() - RECENT_MS, once_more=False)
 
 
 async def sweep_all(world: World) -> int:
-    """Every job that ended and still has objects."""
-    return await _sweep(world, 0)
+    """Every job that ended and may still have objects."""
+    return await _sweep(world, 0, once_more=True)
 
 
-async def _sweep(world: World, since_ms: int) -> int:
+async def _sweep(world: World, since_ms: int, *, once_more: bool) -> int:
     """The number of jobs whose objects were deleted."""
     done, after = 0, ""
     while True:
         async with borrowed(world.connections) as conn:
             page = await jobs.ended(conn, since_ms, after, PAGE)
-            waiting = await _not_swept(conn, [_ended(row) for row in page])
+            waiting = await _not_swept(conn, [_ended(row) for row in page], once_more)
         for job in waiting:
             done += await _sweep_job(world, job)
         if len(page) < PAGE:
@@ -56,21 +58,28 @@ def _ended(row: jobs.EndedJob) -> Ended:
     )
 
 
-async def _not_swept(conn: AsyncConnection, found: Sequence[Ended]) -> list[Ended]:
-    answer = await conn.execute(load_sql("effects")["swept"].encode(), {"job_ids": [job.job_id for job in found]})
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def _not_swept(conn: AsyncConnection, found: Sequence[Ended], once_more: bool) -> list[Ended]:
+    values = {"job_ids": [job.job_id for job in found], "once_more": once_more}
+    answer = await conn.execute(load_sql("effects")["swept"].encode(), values)
     swept: dict[str, int] = dict(await answer.fetchall())
     return [job for job in found if swept.get(job.job_id, -1) < job.seq]
 
 
 async def _sweep_job(world: World, job: Ended) -> int:
-    kept = keep(job, time.time_ns() // 1_000_000, world.retry_days)
+    now_ms = _now_ms()
+    kept = keep(job, now_ms, world.retry_days)
     if kept is Keep.EVERYTHING:
         return 0
     number = await asyncio.to_thread(_delete, world, prefixes(job, kept))
     async with borrowed(world.connections) as conn:
         if kept is Keep.NOTHING:
             await _forget(conn, job.job_id)
-        values = {"job_id": job.job_id, "seq": job.seq, "reason": job.status}
+        final = now_ms - job.ended_at_ms >= SETTLED_MS
+        values = {"job_id": job.job_id, "seq": job.seq, "reason": job.status, "final": final}
         await conn.execute(load_sql("effects")["note_swept"].encode(), values)
     objects_deleted.labels(job.status).inc(number)
     log.info("deleted objects", action="objects.deleted", job_id=job.job_id, reason=job.status, objects=number)

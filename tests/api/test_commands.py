@@ -169,7 +169,7 @@ def test_two_speakers_become_one(court: Client) -> None:
 
 def test_a_running_job_can_be_cancelled(court: Client, pipeline: Pipeline) -> None:
     job = court.submit("slow.flac", recording(3), vocabulary="stub:slow=20-task=asr")
-    until(lambda: court.job(job["id"])["version"] > 0, JOB_TIMEOUT_S, "the job is in the log")
+    until(lambda: court.job(job["id"])["chunks"]["planned"], JOB_TIMEOUT_S, "the job is cut")
     answer = court.http.post(f"/v1/transcriptions/{job['id']}/cancel")
     assert answer.status_code in (200, 202), answer.text
     assert court.ended(job["id"], JOB_TIMEOUT_S)["status"] == "cancelled"

@@ -195,6 +195,20 @@ async def test_chunks_of_a_cancelled_job_go_at_once(world: World, settings: Sett
     assert left(world, job) == {"audio"}
 
 
+async def test_what_was_stored_after_the_first_sweep_goes_with_the_second(world: World, settings: Settings) -> None:
+    job = Job(1)
+    job.accepted()
+    job.fact(records.JobCancelled, reason=None)
+    _moved(job, _now_ms())
+    stored(world, job)
+    show(settings, job)
+    assert await sweep_recent(world) == 1
+    world.objects.put(f"acme/{job.job_id}/chunks/00002-late.flac", b"x")
+    assert await sweep_recent(world) == 0
+    assert await sweep_all(world) == 1
+    assert left(world, job) == {"audio"}
+
+
 async def test_each_partition_is_nudged_once_a_period(world: World, settings: Settings) -> None:
     assert await nudge(world) == settings.kafka.partitions
     assert await nudge(world) == 0
