@@ -9,6 +9,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := .venv/bin/python
 
+# Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo up down test check bench lock
 
 setup:
