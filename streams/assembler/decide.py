@@ -11,7 +11,6 @@ from schemas.values import RequestKind
 from streams.assembler import completion, edits, requests, results
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp, Failure
 from streams.assembler.decision import Decision, head, machine, requested
-from streams.assembler.job import evolve
 from streams.assembler.state import Change, State, Status
 
 Request = records.CancellationRequested | records.RetryRequested | records.FeedbackSubmitted | records.CorrectionRecord
@@ -143,6 +142,3 @@ def answer_poison(state: State | None, given: Input) -> list[Change]:
         )
         return completion.given_up(state, gave_up)
     return []
-
-
-__all__ = ["Input", "LogInput", "answer_poison", "decide", "evolve", "foreign"]

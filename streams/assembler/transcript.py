@@ -7,7 +7,6 @@ Knows no model and no job. A segment never holds two speakers.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from schemas.values import Passage, Segment, Speaker, Word
 from streams.assembler.turns import Turn, TurnIndex
@@ -199,8 +198,3 @@ def _segment(run: Sequence[Spoken], turns: TurnIndex) -> Segment:
 
 def _most(flag: str, run: Sequence[Spoken]) -> bool:
     return 2 * sum(flag in item.flags for item in run) >= len(run)
-
-
-def in_order(segments: Sequence[Segment]) -> bool:
-    """Whether segments start one after another."""
-    return all(a.start_ms <= b.start_ms for a, b in pairwise(segments))

@@ -6,8 +6,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from schemas import records
 from schemas.values import Task, TranscriptionOptions
-from streams.assembler.decide import Input, decide, evolve
-from streams.assembler.job import fold, gaps, unfinished
+from streams.assembler.decide import Input, decide
+from streams.assembler.job import evolve, fold, gaps, unfinished
 from streams.assembler.state import Change, State, Status
 from tests.streams.assembler.given import Inputs
 from tests.streams.assembler.test_decide import Job, assembled, correction, gave_up, segment
