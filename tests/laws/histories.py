@@ -51,7 +51,7 @@ class _Story:
 
     def publish_and_complete(self, round_: int, failed: list[int]) -> None:
         """What assembly writes at the end of a round."""
-        if count := self.draw(st.integers(0, 3)):
+        if count := self.draw(st.sampled_from([2, 1, 3, 0])):
             self.job.published(self.segments(count), round_)
         self.job.completed(SPEAKERS[: self.draw(st.integers(0, 3))], round_, [gap(index) for index in failed])
 
@@ -98,11 +98,11 @@ class _Story:
 
 
 @st.composite
-def histories(draw: st.DrawFn, number: int = 1) -> list[TranscriptRecord]:
-    """The facts of one job, 1..n."""
+def histories(draw: st.DrawFn, number: int = 1, erased: bool = False) -> list[TranscriptRecord]:
+    """The facts of one job, 1..n; an erased one may still refuse a request afterwards."""
     story = _Story(job=Job(number), draw=draw, standing=[])
     story.job.accepted(draw(st.none() | TEXT), vocabulary=(draw(TEXT),))
-    if draw(st.booleans()) or draw(st.booleans()):
+    if draw(st.integers(0, 4)) < 4:
         _transcribe(story)
     afterwards: list[Callable[[], None]] = [
         story.revise,
@@ -117,7 +117,7 @@ def histories(draw: st.DrawFn, number: int = 1) -> list[TranscriptRecord]:
     ]
     for step in draw(st.lists(st.sampled_from(afterwards), max_size=MAX_AFTERWARDS)):
         step()
-    if draw(st.integers(0, 3)) == 0:
+    if erased:
         story.job.erased()
         if draw(st.booleans()):
             story.job.refused("erased")
@@ -127,7 +127,7 @@ def histories(draw: st.DrawFn, number: int = 1) -> list[TranscriptRecord]:
 def _transcribe(story: _Story) -> None:
     chunks = story.draw(st.integers(1, MAX_CHUNKS))
     story.job.audio_ready(chunks)
-    answered = story.draw(st.integers(0, chunks))
+    answered = story.draw(st.just(chunks) | st.integers(0, chunks))
     failed = [index for index in range(answered) if story.draw(st.booleans())]
     for index in range(answered):
         story.job.chunk(index, story.draw(TEXT), failed=index in failed)

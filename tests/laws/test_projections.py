@@ -88,10 +88,13 @@ def _in_batches(facts: Sequence[TranscriptRecord], size: int) -> list[Sequence[T
     return [facts[start : start + size] for start in range(0, len(facts), size)]
 
 
+@pytest.mark.parametrize("erased", [False, True], ids=["standing", "erased"])
 @EXAMPLES
-@given(st.data())
-def test_any_order_with_repeats_gives_the_same_views(conn: Connection, indexer: Indexer, data: st.DataObject) -> None:
-    facts = data.draw(histories())
+@given(data=st.data())
+def test_any_order_with_repeats_gives_the_same_views(
+    conn: Connection, indexer: Indexer, erased: bool, data: st.DataObject
+) -> None:
+    facts = data.draw(histories(erased=erased))
     mixed = data.draw(shuffled(facts))
     size = data.draw(st.integers(1, 6))
     assert views(conn, indexer, _in_batches(mixed, size)) == views(conn, indexer, [[fact] for fact in facts])
@@ -102,7 +105,7 @@ def test_any_order_with_repeats_gives_the_same_views(conn: Connection, indexer: 
 def test_an_erased_job_leaves_what_a_log_of_tombstones_gives(
     conn: Connection, indexer: Indexer, data: st.DataObject
 ) -> None:
-    facts = data.draw(histories().filter(lambda facts: any(isinstance(fact, records.JobErased) for fact in facts)))
+    facts = data.draw(histories(erased=True))
     erasure = next(i for i, fact in enumerate(facts) if isinstance(fact, records.JobErased))
     live = views(conn, indexer, [[fact] for fact in facts], everything=False)
     remembered = views(conn, indexer, [facts[erasure:]], everything=False)
@@ -111,7 +114,7 @@ def test_an_erased_job_leaves_what_a_log_of_tombstones_gives(
 
 
 @EXAMPLES
-@given(first=histories(1), second=histories(2))
+@given(first=histories(1), second=histories(2, erased=True))
 def test_jobs_do_not_touch_each_other(
     conn: Connection, indexer: Indexer, first: list[TranscriptRecord], second: list[TranscriptRecord]
 ) -> None:
