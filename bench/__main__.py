@@ -81,8 +81,10 @@ def _throughput(engines: Mapping[str, str], arguments: argparse.Namespace, stack
         running(WRITE_SIDE, values, arguments.out / "logs" / "throughput") as processes,
     ):
         _say(f"throughput: {chunks} chunks")
+        settings = Settings.read(values)
+        throughput.warm_up(settings)
         before = _engines_by(stack, cpu_seconds) | processes.cpu_seconds()
-        figures = throughput.measure(Settings.read(values), arguments.jobs, arguments.chunks)
+        figures = throughput.measure(settings, arguments.jobs, arguments.chunks)
         after = _engines_by(stack, cpu_seconds) | processes.cpu_seconds()
         return figures + _cost(before, after, chunks)
 

@@ -26,6 +26,8 @@ AIM_CHUNKS_PER_S = 150
 CHUNK_MS = 500
 ACTOR = TENANT = "bench"
 SILENCE_TIMEOUT_S = 60.0
+WARM_UP_JOBS = 8
+WARM_UP_CHUNKS = 25
 _COMPLETED = b"palimpsest.ChunkCompleted"
 
 
@@ -40,6 +42,13 @@ class Load:
     uploads: tuple[Outgoing, ...]
     chunks: tuple[Outgoing, ...]
     plans: tuple[Outgoing, ...]
+
+
+def warm_up(settings: Settings) -> None:
+    """Runs a small load through everything, so that what is compiled or loaded at first use is there."""
+    load = _load(settings, WARM_UP_JOBS, WARM_UP_CHUNKS)
+    _through_pipeline(settings, load)
+    _through_broker(settings, load)
 
 
 def measure(settings: Settings, jobs: int, chunks_per_job: int) -> list[Figure]:
@@ -125,7 +134,7 @@ def _through_pipeline(settings: Settings, load: Load) -> float:
     """Seconds from before the first ChunkCut is sent until the last ChunkCompleted is read."""
     producer = EventProducer(settings.kafka)
     _send(producer, load.uploads)
-    with _Counter(settings, TRANSCRIPTS, _COMPLETED, len(load.chunks)) as counter:
+    with _Counter(settings, TRANSCRIPTS, _COMPLETED, load) as counter:
         started = time.monotonic()
         _send(producer, (*load.chunks, *load.plans))
         return counter.finished_at() - started
@@ -138,7 +147,7 @@ def _through_broker(settings: Settings, load: Load) -> float:
         Outgoing(topic=DEAD_LETTERS, partition=o.partition, key=o.key, value=o.value, headers=o.headers)
         for o in load.chunks
     ]
-    with _Counter(settings, DEAD_LETTERS, None, len(raw)) as counter:
+    with _Counter(settings, DEAD_LETTERS, None, load) as counter:
         started = time.monotonic()
         _send(producer, tuple(raw))
         return counter.finished_at() - started
@@ -151,13 +160,14 @@ def _send(producer: EventProducer, records: tuple[Outgoing, ...]) -> None:
 
 
 class _Counter:
-    """Reads a topic in a thread until `wanted` different records of a kind have come."""
+    """Reads a topic in a thread until a record of a kind has come for each chunk of a load."""
 
-    def __init__(self, settings: Settings, topic: str, kind: bytes | None, wanted: int) -> None:
+    def __init__(self, settings: Settings, topic: str, kind: bytes | None, load: Load) -> None:
         self._batches = follow_topic(settings.kafka, topic)
         self._kind = kind
-        self._wanted = wanted
-        self._seen: set[bytes | None] = set()
+        self._jobs = {_job_id(out.key) for out in load.uploads}
+        self._wanted = len(load.chunks)
+        self._seen: set[bytes] = set()
         self._at = time.monotonic()
         self._reading = threading.Event()
         self._stop = threading.Event()
@@ -190,6 +200,15 @@ class _Counter:
 
     def _count(self, batch: list[Incoming]) -> None:
         before = len(self._seen)
-        self._seen.update(record.key for record in batch if self._kind in (None, dict(record.headers).get("ce_type")))
+        self._seen.update(record.key for record in batch if record.key is not None and self._is_wanted(record))
         if len(self._seen) > before:
             self._at = time.monotonic()
+
+    def _is_wanted(self, record: Incoming) -> bool:
+        mine = _job_id(record.key or b"") in self._jobs
+        return mine and self._kind in (None, dict(record.headers).get("ce_type"))
+
+
+def _job_id(key: bytes) -> bytes:
+    """Every key begins with its job's id."""
+    return key.partition(b"/")[0]
