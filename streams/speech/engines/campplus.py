@@ -20,7 +20,6 @@ from streams.speech.engines.protocol import SAMPLE_RATE_HZ, EngineUnavailable
 MELS = 80
 DIMENSION = 192
 LENGTH_STEP = 50  # frames of 10 ms
-BATCH_ROWS = 16
 
 Features = NDArray[np.float32]
 
@@ -40,10 +39,10 @@ class SpeakerEmbedding:
         found = fbank(waveform, num_mel_bins=MELS, sample_frequency=SAMPLE_RATE_HZ, dither=0.0)
         return np.asarray(found.numpy(), np.float32)
 
-    def embed(self, voices: Sequence[Features]) -> list[NDArray[np.float32]]:
+    def embed(self, voices: Sequence[Features], batch_size: int) -> list[NDArray[np.float32]]:
         """One vector per voice. Voices of about one length share a batch."""
         rows = [repeated(voice - voice.mean(axis=0)) for voice in voices]
-        return in_groups(rows, len, BATCH_ROWS, self._embed)
+        return in_groups(rows, len, batch_size, self._embed)
 
     def _embed(self, rows: Sequence[Features]) -> list[NDArray[np.float32]]:
         with torch.inference_mode():

@@ -23,7 +23,6 @@ from streams.speech.engines.spans import SAMPLES_PER_MS, Span
 WINDOW_MS = 10_000
 WINDOW_SAMPLES = WINDOW_MS * SAMPLES_PER_MS
 STEP_SAMPLES = 2_000 * SAMPLES_PER_MS
-BATCH_WINDOWS = 32
 CLEAN_MIN_S = 0.3  # less of a voice says little about it
 
 SEGMENTATION_MODEL = "pyannote/segmentation-3.0"
@@ -51,10 +50,11 @@ class Voice:
 class Diarizer:
     """Runs batches of chunks through the two models."""
 
-    def __init__(self, network: PyanNet, embedding: SpeakerEmbedding, device: str) -> None:
+    def __init__(self, network: PyanNet, embedding: SpeakerEmbedding, device: str, batch_size: int) -> None:
         self._network = network
         self._embedding = embedding
         self._device = device
+        self._batch_size = batch_size
 
     def run(self, batch: Sequence[ChunkAudio]) -> list[Diarization]:
         """The evidence of each chunk, in order; windows and voices of all chunks share batches."""
@@ -62,7 +62,7 @@ class Diarizer:
         found = [
             voice for place, chunk in enumerate(batch) for voice in self._voices(place, chunk.samples, heard[place])
         ]
-        vectors = self._embedding.embed([voice.features for voice in found])
+        vectors = self._embedding.embed([voice.features for voice in found], self._batch_size)
         embeddings = [np.full((len(one.starts), voices.LOCAL_SPEAKERS, DIMENSION), np.nan, np.float32) for one in heard]
         for voice, vector in zip(found, vectors, strict=True):
             embeddings[voice.place][voice.window, voice.speaker] = vector
@@ -75,7 +75,7 @@ class Diarizer:
             for chunk, at in zip(batch, starts, strict=True)
             for window in cut_windows(chunk.samples, at, WINDOW_SAMPLES)
         ]
-        activity = iter(in_batches(cut, BATCH_WINDOWS, self._activity))
+        activity = iter(in_batches(cut, self._batch_size, self._activity))
         heard: list[Heard] = []
         for chunk, at in zip(batch, starts, strict=True):
             mine = np.stack([next(activity) for _ in at])

@@ -53,6 +53,7 @@ class PyannoteEngine:
             load_network(segmentation, settings.device),
             load_embedding(source, embedding, settings.device),
             settings.device,
+            settings.batch_size,
         )
         return ModelInfo(
             engine="pyannote",

@@ -58,7 +58,7 @@ def mounted(tmp_path_factory: pytest.TempPathFactory) -> MountedAligners:
     labels = {sign: number for number, sign in enumerate(["<pad>", "|", *"abcdefghijklmnopqrstuvwxyz'"])}
     (folder / "labels.json").write_text(json.dumps(labels))
     torch.manual_seed(1)
-    config = Wav2Vec2Config(
+    config = Wav2Vec2Config(  # type: ignore[no-untyped-call]
         vocab_size=len(labels),
         hidden_size=16,
         num_hidden_layers=1,
@@ -69,8 +69,11 @@ def mounted(tmp_path_factory: pytest.TempPathFactory) -> MountedAligners:
         num_conv_pos_embedding_groups=2,
     )
     Wav2Vec2ForCTC(config).save_pretrained(folder)
-    tokenizer = Wav2Vec2CTCTokenizer(str(folder / "labels.json"), unk_token="<pad>", pad_token="<pad>")
-    Wav2Vec2Processor(feature_extractor=Wav2Vec2FeatureExtractor(), tokenizer=tokenizer).save_pretrained(folder)
+    vocabulary = str(folder / "labels.json")
+    tokenizer = Wav2Vec2CTCTokenizer(vocabulary, pad_token="<pad>")  # type: ignore[no-untyped-call]
+    sound = Wav2Vec2FeatureExtractor()  # type: ignore[no-untyped-call]
+    processor = Wav2Vec2Processor(feature_extractor=sound, tokenizer=tokenizer)  # type: ignore[no-untyped-call]
+    processor.save_pretrained(folder)
     return MountedAligners(folder.parent, "cpu")
 
 
