@@ -15,7 +15,7 @@ import structlog
 
 from runtime import telemetry
 from runtime.errors import ObjectMissing, Unavailable
-from runtime.objects import ObjectStore
+from runtime.objects import SmallObjects
 from runtime.postgres import Connection, connection
 from runtime.registry import Registry
 from runtime.settings import Settings
@@ -79,7 +79,7 @@ class Bench:
 
     def __init__(self, settings: Settings) -> None:
         self._dsn = settings.postgres_dsn
-        self._objects = ObjectStore(settings.objects)
+        self._objects = SmallObjects(settings.objects)
         self._codec = Codec(Registry(settings.registry_url))
         self._store = Store()
         self._threads = ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="evidence")
