@@ -18,6 +18,8 @@ from cli.text import printable
 
 NAME_WIDTH = 28
 _PLAIN_STEP = 0.25
+_LAST_STAGE = "done"
+_ALMOST_FULL = 0.999
 
 
 class Display(Protocol):
@@ -42,7 +44,9 @@ class Bars:
         with self._lock:
             if name not in self._tasks:
                 self._tasks[name] = self._progress.add_task(_short(name), total=1.0, stage="")
-        self._progress.update(self._tasks[name], completed=fraction, stage=stage)
+        # rich stops a bar's clock for good when it is full for the first time.
+        completed = fraction if stage == _LAST_STAGE else min(fraction, _ALMOST_FULL)
+        self._progress.update(self._tasks[name], completed=completed, stage=stage)
 
     def say(self, name: str, sentence: str) -> None:
         self._progress.console.print(Text(f"{printable(name)}: {printable(sentence)}"))

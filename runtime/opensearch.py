@@ -1,6 +1,6 @@
 """OpenSearch: indices, aliases, bulk writes and searches.
 
-In: documents with versions. Out: acknowledged writes; a version conflict means a newer document is there, which is success.
+In: documents with versions. Out: acknowledged writes; a version conflict means that a newer one is there: success.
 Knows no document's shape and builds no query: `projections.search` does.
 """
 

@@ -1,6 +1,6 @@
 """The schema registry, over the Confluent-compatible API that Apicurio, Karapace and Confluent's own speak.
 
-In: the `.avsc` files. Out: schema ids and writer schemas for the codec, registration, and readable reasons for a refusal.
+In: the `.avsc` files. Out: schema ids and writer schemas for the codec, registration, and a refusal's reasons in words.
 A registry that is away is waited for; an id that it does not know is poison (`UnknownSchemaId`).
 Production never registers by itself: `palimpsest schemas register` does.
 """

@@ -2,7 +2,8 @@
 
 In: a mapping of strings, usually the environment. Out: typed settings, or SettingsError with one sentence.
 Knows no outside system. Every setting is named in `docs/settings.md`, which a test compares with this file.
-A setting `PALIMPSEST_X` may be given as `PALIMPSEST_X_FILE`, a file that holds the value: so secrets stay out of argv and environment.
+A setting `PALIMPSEST_X` may be given as `PALIMPSEST_X_FILE`, a file that holds the value: so secrets stay out of the
+environment.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 from numpy.typing import NDArray
 
 CLIPS = Path(__file__).parents[1] / "data" / "audio"

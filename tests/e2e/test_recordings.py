@@ -1,4 +1,4 @@
-"""Real recordings through the whole system with the real models: what a user gets back is what was said, by whom, when."""
+"""Real recordings through the whole system with the real models: what was said, by whom, when."""
 
 from collections.abc import Iterator
 from pathlib import Path

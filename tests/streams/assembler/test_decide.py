@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from schemas import records
@@ -392,11 +391,3 @@ def test_poison_is_answered() -> None:
     [refused] = answer_poison(job.state, given.named("spk1", "Ann"))
     assert isinstance(refused, records.RequestRefused)
     assert answer_poison(None, given.upload()) == []
-
-
-def test_the_state_survives_its_own_json() -> None:
-    given = Inputs()
-    job = gappy(given)
-    job.give(given.retried(), given.failed(1, round_=1), given.merged("spk2", "spk1"))
-    text = msgspec.json.encode(job.known)
-    assert msgspec.json.decode(text, type=State) == job.known
