@@ -66,17 +66,18 @@ class Backlog:
             self._fetch_ahead()
 
     def remove(self, position: Position) -> None:
-        """This one waits no longer."""
-        del self._held[position], self._waiting[position]
-        self._fetching.pop(position, None)
+        """This one waits no longer, and the next takes its place among those whose audio is fetched."""
+        self._forget(position)
+        self._fetch_ahead()
 
     def drop(self, places: Collection[Place]) -> None:
         """The chunks of these partitions are somebody else's."""
         for position in [position for position in self._held if position.place in places]:
             audio = self._held[position].audio
-            self.remove(position)
+            self._forget(position)
             if audio:
                 audio.cancel()
+        self._fetch_ahead()
 
     def arrived(self) -> list[Held]:
         """The chunks whose fetch ended since the last call, however it ended."""
@@ -94,9 +95,13 @@ class Backlog:
         chosen = [self._waiting[chunk.position] for chunk in batch]
         self._interactive_run = self._choice_of(chosen).interactive_run
         for chunk in batch:
-            self.remove(chunk.position)
+            self._forget(chunk.position)
         self._gathering_since = None
         self._fetch_ahead()
+
+    def _forget(self, position: Position) -> None:
+        del self._held[position], self._waiting[position]
+        self._fetching.pop(position, None)
 
     def _choice(self) -> Choice:
         best = self._choice_of(self._waiting.values())

@@ -136,6 +136,31 @@ def test_a_partition_that_goes_takes_its_chunks_along(store: ObjectStore, fetche
     assert len(backlog) == 1
 
 
+def test_chunks_behind_a_cancelled_job_are_fetched_without_a_new_arrival(
+    store: ObjectStore, fetcher: AudioFetcher
+) -> None:
+    backlog = Backlog(fetcher, BATCH_SIZE)
+    ahead = AHEAD_BATCHES * BATCH_SIZE
+    missing = [held(index) for index in range(100, 100 + ahead)]
+    backlog.add([*missing, *(behind := stored(store, held(200), held(201)))])
+    fetched(missing)
+    for chunk in missing:
+        backlog.remove(chunk.position)
+    fetched(behind)
+    assert backlog.next_batch() == behind
+
+
+def test_chunks_behind_a_partition_that_goes_are_fetched(store: ObjectStore, fetcher: AudioFetcher) -> None:
+    backlog = Backlog(fetcher, BATCH_SIZE)
+    ahead = AHEAD_BATCHES * BATCH_SIZE
+    theirs = stored(store, *(held(index, Lane.INTERACTIVE) for index in range(ahead * 5)))
+    mine = stored(store, *(held(1_000 + index) for index in range(ahead)))
+    backlog.add([*theirs, *mine])
+    backlog.drop({Place("chunks.interactive", 0)})
+    fetched(mine)
+    assert backlog.next_batch() == mine[:BATCH_SIZE]
+
+
 def test_a_suspect_is_handed_out_alone(store: ObjectStore, fetcher: AudioFetcher) -> None:
     backlog = Backlog(fetcher, BATCH_SIZE)
     chunks = stored(store, held(0, tries=1), held(1), held(2))
