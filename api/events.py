@@ -31,6 +31,7 @@ KEEP_ALIVE_S = 15.0
 LOOK_AGAIN_S = 5.0
 SPACING_S = 0.1
 PAGE_LINES = 500
+MAX_SEQ_DIGITS = 18
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -78,7 +79,8 @@ class _Feed:
                     self.seq = line.seq
                     yield _message(line, found)
                     spoke_at = time.monotonic()
-                if len(found.lines) < PAGE_LINES:
+                # After the last fact nothing more happens: whoever follows is told at once, not after a pause.
+                if len(found.lines) < PAGE_LINES and found.status not in _ENDED:
                     await _pause(happened)
                 if time.monotonic() - spoke_at > KEEP_ALIVE_S - LOOK_AGAIN_S:
                     yield ServerSentEventMessage(comment="still here", data=None)
@@ -118,11 +120,13 @@ def _json(**values: object) -> str:
 
 
 def _seq(header: str | None) -> int:
-    if header is None or not header.strip():
+    text = (header or "").strip()
+    if not text:
         return 0
-    if not header.strip().isdigit() or len(header.strip()) > 18:
+    # `isdigit` alone also takes "²", which is no number.
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_SEQ_DIGITS:
         raise invalid("header", "Last-Event-ID", "Must be the id of an event of this feed.")
-    return int(header)
+    return int(text)
 
 
 @get(

@@ -17,7 +17,7 @@ from api.accounts.callers import Caller
 from api.commands import respond
 from api.contract import problems
 from api.intake.body import FORM, FORM_OVERHEAD_BYTES, FileBegins, Part, form_parts, pieces, raw_parts
-from api.intake.names import disposition_name
+from api.intake.names import clean_media_type, disposition_name
 from api.intake.options import read_options
 from api.intake.receiving import OTHER_FIELDS, Body, Intake
 from api.jobs import job_shape, page_of_jobs
@@ -78,10 +78,10 @@ def _check_length(request: Request[Any, Any, Any], limit: int) -> None:
 def _raw(request: Request[Any, Any, Any], fields: Fields, limit: int) -> AsyncIterator[Part]:
     _check_length(request, limit)
     read_options(fields, "query", OTHER_FIELDS)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()[:100]
+    media_type = clean_media_type(request.headers.get("content-type"))
     begins = FileBegins(
         file_name=disposition_name(request.headers.get("content-disposition")),
-        media_type=media_type if media_type and media_type != _NOT_A_MEDIA_TYPE else None,
+        media_type=media_type if media_type != _NOT_A_MEDIA_TYPE else None,
     )
     return raw_parts(pieces(request.receive), begins)
 

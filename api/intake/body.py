@@ -11,7 +11,7 @@ from typing import Any
 
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
-from api.intake.names import clean_name
+from api.intake.names import clean_media_type, clean_name
 from api.refusals import invalid
 from runtime.errors import Refused
 
@@ -42,12 +42,8 @@ class FileBegins:
 Part = Field | FileBegins | bytes
 
 
-class ClientLeft(Exception):
-    """The client closed the connection before its body was complete; nobody reads the answer."""
-
-
 async def pieces(receive: Callable[[], Awaitable[Any]]) -> AsyncIterator[bytes]:
-    """The body's bytes as they arrive; raises Refused when none does for a minute."""
+    """The body's bytes as they arrive; raises Refused when none does for a minute, or the client is gone."""
     while True:
         try:
             async with asyncio.timeout(IDLE_TIMEOUT_S):
@@ -55,7 +51,7 @@ async def pieces(receive: Callable[[], Awaitable[Any]]) -> AsyncIterator[bytes]:
         except TimeoutError as error:
             raise Refused("upload_stalled", f"No byte arrived for {IDLE_TIMEOUT_S:.0f} s.") from error
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise Refused("upload_stalled", "The connection ended before the body did.")
         if body := message.get("body", b""):
             yield body
         if not message.get("more_body", False):
@@ -117,7 +113,8 @@ class _Form:
             if self.file_seen:
                 raise invalid("body", FILE_FIELD, "One file at a time.")
             self.file_seen, self._value = True, None
-            yield FileBegins(file_name=clean_name(segment.filename), media_type=segment.content_type)
+            media_type = clean_media_type(segment.content_type)
+            yield FileBegins(file_name=clean_name(segment.filename), media_type=media_type)
         else:
             self._value = bytearray()
 

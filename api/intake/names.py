@@ -1,4 +1,4 @@
-"""Names of uploaded files: for people to recognise, never a path.
+"""Names of uploaded files, for people to recognise, never a path; and what clients say these files are.
 
 In: what a client called its file. Out: at most 255 printable characters without folders, or None. Pure.
 """
@@ -6,6 +6,7 @@ In: what a client called its file. Out: at most 255 printable characters without
 from email.message import Message
 
 MAX_NAME_CHARS = 255
+MAX_MEDIA_TYPE_CHARS = 100
 
 
 def clean_name(name: str | None) -> str | None:
@@ -24,3 +25,9 @@ def disposition_name(header: str | None) -> str | None:
     message = Message()
     message["Content-Disposition"] = header.replace("\r", " ").replace("\n", " ")
     return clean_name(message.get_filename())
+
+
+def clean_media_type(header: str | None) -> str | None:
+    """The type in a Content-Type header, without parameters and what cannot be printed."""
+    kept = "".join(c for c in (header or "").partition(";")[0] if c.isprintable()).strip().lower()
+    return kept[:MAX_MEDIA_TYPE_CHARS] or None

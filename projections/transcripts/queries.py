@@ -183,6 +183,8 @@ async def _voices(conn: Connection, tenant_id: str, job_id: str) -> Speakers:
 
 
 async def _segment_row(conn: Connection, tenant_id: str, job_id: str, segment_id: str) -> SegmentRow | None:
+    if "\x00" in segment_id:  # PostgreSQL refuses such a text, and no segment is called so
+        return None
     params = {"tenant_id": tenant_id, "job_id": job_id, "segment_id": segment_id}
     found = await _rows(conn, "segment", params)
     return msgspec.convert(found[0], SegmentRow) if found else None

@@ -117,6 +117,12 @@ def test_a_form_may_name_its_options_before_and_after_the_file(client: httpx.Cli
     assert (job["options"]["min_speakers"], job["options"]["max_speakers"]) == (2, 3)
 
 
+def test_a_media_type_is_words_whatever_a_form_calls_it(client: httpx.Client) -> None:
+    answer = client.post("/v1/transcriptions", files={"file": ("a.wav", b"bytes", "Audio/\x00WAV; rate=8000")})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["media_type"] == "audio/wav"
+
+
 @pytest.mark.parametrize("shape", ["raw", "form"])
 def test_memory_stays_flat_over_a_long_upload(server: Server, client: httpx.Client, shape: str) -> None:
     client.post("/v1/transcriptions", content=stream(20 * MIB)).raise_for_status()  # what is loaded once is loaded
@@ -271,6 +277,7 @@ async def test_a_hundred_at_once_with_one_key_make_one_job(server: Server, clien
 
 async def test_a_client_that_leaves_gives_its_key_back(server: Server, client: httpx.Client) -> None:
     headers = {**client.headers, "Idempotency-Key": "leaves"}
+    logged = len(server.log.read_text())
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"some"
@@ -284,3 +291,4 @@ async def test_a_client_that_leaves_gives_its_key_back(server: Server, client: h
             while (answer := await leaving.post("/v1/transcriptions", content=b"whole")).status_code != 202:
                 check_problem(answer, 409, "key_in_flight")
                 await asyncio.sleep(0.05)
+    assert "a request broke" not in server.log.read_text()[logged:]

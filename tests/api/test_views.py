@@ -130,6 +130,14 @@ def test_segments_come_page_by_page(server: Server, client: httpx.Client) -> Non
     assert one.json()["speaker"] == "Speaker 2" and one.json()["words"][0]["timing"] == "aligned"
 
 
+@pytest.mark.parametrize("segment_id", ["s99-1", "%00", "s5-1%00", "%ff", "s5-1%0a"])
+def test_a_segment_that_is_none_is_unknown(server: Server, client: httpx.Client, segment_id: str) -> None:
+    server.show(*(job := conversation(5)).facts)
+    where = f"/v1/transcriptions/{job.job_id}/segments/{segment_id}"
+    check_problem(client.get(where), 404, "not_found")
+    check_problem(client.patch(where, json={"text": "new"}, headers={"If-Match": "*"}), 404, "not_found")
+
+
 def test_jobs_come_page_by_page_newest_first(server: Server) -> None:
     with server.client("pages") as client:
         for number in range(101, 106):
