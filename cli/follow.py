@@ -50,4 +50,6 @@ def _listen(client: Client, job: Document, after: str, heard: Callable[[Document
         after = event.id or after
         seen.update({name: event.data[name] for name in ("status", "stage", "progress") if name in event.data})
         heard(seen)
+        if seen["status"] in ENDED:
+            break
     return after

@@ -142,7 +142,9 @@ def _transcribe_or_say(client: Client, shown: Display, wish: Wish, file: Path) -
     try:
         return _transcribe(client, shown, wish, file)
     except CommandError as error:
-        shown.say(file.name, str(error))
+        # Not found means that this file's job was erased, now or before: its key still names it.
+        hint = " Add --again to transcribe the file anew." if error.status is Exit.NOT_FOUND else ""
+        shown.say(file.name, f"{error}{hint}")
         return Result(file=file, status=error.status)
     except OSError as error:
         shown.say(file.name, f"cannot be read or written: {error}")
@@ -153,20 +155,11 @@ def _transcribe(client: Client, shown: Display, wish: Wish, file: Path) -> Resul
     size = max(1, file.stat().st_size)
     shown.step(file.name, "reading", 0.0)
     upload = Upload(file=file, options=wish.options, key=upload_key(file, wish.options, again=wish.again))
-    job = _uploaded(client, upload, lambda sent: shown.step(file.name, "uploading", sent / size))
+    job = client.upload(upload, lambda sent: shown.step(file.name, "uploading", sent / size))
     if not wish.wait:
         return Result(file=file, status=Exit.DONE, text=f"{job['id']}  {file.name}\n".encode())
     job = follow(client, job, lambda now: shown.step(file.name, now["stage"], now["progress"]))
     return _ended(client, shown, wish, file, job)
-
-
-def _uploaded(client: Client, upload: Upload, sent: Callable[[int], None]) -> Document:
-    try:
-        return client.upload(upload, sent)
-    except CommandError as error:
-        if error.status is Exit.NOT_FOUND:  # the key names a job that was erased
-            raise CommandError(f"{error} Add --again to transcribe the file anew.", error.status) from error
-        raise
 
 
 def _ended(client: Client, shown: Display, wish: Wish, file: Path, job: Document) -> Result:
