@@ -58,6 +58,10 @@ class NotNow:
 Outcome = Made | Hopeless | NotNow
 
 
+class ResultsMissing(Exception):
+    """Words that count are not stored any more: without them a transcript would leave out what was said."""
+
+
 def main(pipe: Pipe, settings: Settings) -> None:
     """Serves tasks until the parent is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,6 +97,9 @@ class Bench:
             finished = assemble(task, material)
         except Unavailable as error:
             return NotNow(message=str(error))
+        except ResultsMissing as error:
+            log.error("results are gone", action="assembly.results_missing", why=str(error))
+            return Hopeless(message="Transcribed parts are no longer stored; submit the recording again.")
         except Exception:  # pure code that fails once fails always
             log.exception("an assembly failed", action="assembly.failed")
             return Hopeless(message="The transcript could not be assembled.")
@@ -113,6 +120,8 @@ class Bench:
             if (result.task, result.index, result.round, result.chunk_sha256) in wanted
         ]
         words = sorted((r for r in decoded if isinstance(r, records.ChunkTranscribed)), key=lambda r: r.index)
+        if len(words) < len(task.words):
+            raise ResultsMissing(f"{len(words)} of {len(task.words)} parts are stored")
         evidence = self._evidence(task.evidence, [r for r in decoded if isinstance(r, records.ChunkDiarized)])
         return Material(transcribed=words, evidence=evidence, lost=len(task.evidence) - len(evidence))
 

@@ -17,7 +17,9 @@ from schemas import records
 from schemas.codec import Codec
 from schemas.identity import partition_for
 from schemas.topics import BY_NAME, DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
+from streams.assembler.assembly import task_of
 from streams.assembler.batch import REDRIVE_HEADER
+from streams.assembler.child import Bench, Hopeless
 from streams.assembler.store import Slot, Store
 from streams.assembler.worker import Assembler
 from streams.assembler.workshop import Workshop
@@ -214,3 +216,13 @@ def test_open_assemblies_are_taken_up_again(bus: Bus, conn: Connection, workshop
     done = facts[-1]
     assert isinstance(done, records.TranscriptCompleted)
     assert [warning.code for warning in done.warnings] == ["evidence_missing"]
+
+
+def test_no_transcript_leaves_out_words_whose_results_are_gone(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("pruned", chunks=1)
+    Member(bus, conn, workshop).commit(job, job.upload(), job.prepared(), job.transcribed(0), job.diarized(0))
+    Store().forget_results(conn, [job.job_id])
+    task = task_of(Store().lock(conn, [job.job_id])[job.job_id], 0)
+    assert task is not None
+    outcome = Bench(bus.settings).run(task)
+    assert isinstance(outcome, Hopeless) and "no longer stored" in outcome.message
