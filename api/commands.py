@@ -4,6 +4,7 @@ In: a request record. Out: the fact that answers it, None when it did not come i
 The API decides nothing: the assembler does, and says so in a fact whose `cause_id` is the request's event id.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -93,8 +94,12 @@ async def once(
         answer = await work(claim.request_id)
         async with borrowed(services.connections) as conn:
             await services.idempotency.settle(conn, claim, fingerprint(*parts), str(parts[1]), answer)
-    except BaseException:
+    except Refused:
         await services.idempotency.release(claim)
+        raise
+    except BaseException:
+        # The record may be in the log. Another one for the same request would take effect a second time.
+        await asyncio.shield(services.idempotency.lapse(claim))
         raise
     return answer
 

@@ -109,9 +109,16 @@ class Idempotency:
 
     async def release(self, claim: Claim) -> None:
         """Gives the key back: nothing was done under it."""
+        await self._given_up(claim, "release_key")
+
+    async def lapse(self, claim: Claim) -> None:
+        """Ends the lease: something may have been done under it, so that the next attempt must repeat it."""
+        await self._given_up(claim, "lapse_key")
+
+    async def _given_up(self, claim: Claim, name: str) -> None:
         if claim.key is not None:
             async with borrowed(self._connections) as conn:
-                await conn.execute(self._sql["release_key"].encode(), _of(claim))
+                await conn.execute(self._sql[name].encode(), _of(claim))
 
     async def settle(self, conn: AsyncConnection, claim: Claim, print_: str, job_id: str, answer: Answer) -> None:
         """Keeps the answer, in the caller's transaction; raises Refused where the claim was lost."""

@@ -24,6 +24,10 @@ WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND an
 DELETE FROM idempotency_keys
 WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND answer_status IS NULL;
 
+-- name: lapse_key  whoever comes next is the holder, under the same request id
+UPDATE idempotency_keys SET leased_until = '-infinity'
+WHERE tenant_id = %(tenant_id)s AND key = %(key)s AND holder = %(holder)s AND answer_status IS NULL;
+
 -- name: accept
 INSERT INTO accepted_requests
     (job_id, tenant_id, event_id, occurred_at, request, topic, partition, key, value, headers)

@@ -11,6 +11,7 @@ import pytest
 
 from local.stack import Stack
 from local.workspace import fresh_workspace
+from runtime import postgres
 from tests.api.conftest import Server, running_api
 from tests.api.test_problems import check_problem
 from tests.projections.facts import conversation
@@ -59,6 +60,18 @@ def test_without_kafka_uploads_are_refused_before_their_bytes(workspace: dict[st
         assert client.get(f"/v1/transcriptions/{job.job_id}").status_code == 200
         named = client.put(f"/v1/transcriptions/{job.job_id}/speakers/spk1", json={"name": "x"})
         check_problem(named, 503, "unavailable")
+
+
+def test_a_command_that_may_be_in_the_log_keeps_its_request_id(workspace: dict[str, str], tmp_path: Path) -> None:
+    with without(workspace, "kafka", tmp_path) as (server, client):
+        server.show(*(job := conversation(3)).facts)
+        seen = set()
+        for _ in range(2):
+            where, headers = f"/v1/transcriptions/{job.job_id}/feedback", {"Idempotency-Key": "judged"}
+            check_problem(client.post(where, json={"rating": 5}, headers=headers), 503, "unavailable")
+            with postgres.connection(server.settings.postgres_dsn) as conn:
+                seen |= set(conn.execute("SELECT request_id FROM idempotency_keys WHERE key = 'judged'").fetchall())
+        assert len(seen) == 1
 
 
 def test_without_stores_only_what_needs_them_is_refused(workspace: dict[str, str], tmp_path: Path) -> None:
