@@ -28,6 +28,8 @@ UPLOAD_PAUSE_S = 1.0
 UPLOAD_BLOCK_BYTES = 256 * 1024
 _STATUSES: Mapping[int, Exit] = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 410: Exit.NOT_FOUND}
 _AGAIN = frozenset({429, 502, 503, 504})
+# The same file is on its way twice, or the server has not yet noticed that our first try broke off.
+_IN_FLIGHT = "key_in_flight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,13 +223,14 @@ def _failure(answer: httpx.Response) -> CommandError:
     """A problem document as one sentence."""
     try:
         problem = answer.json()
+        code = problem.get("code")
         detail = str(problem.get("detail") or problem.get("title") or "")
         errors = "; ".join(str(item.get("message")) for item in problem.get("errors") or ())
     except (ValueError, AttributeError):
-        detail, errors = "", ""
+        code, detail, errors = None, "", ""
     sentence = detail or f"the server answered {answer.status_code} {answer.reason_phrase}"
     if errors and errors not in sentence:
         sentence = f"{sentence.rstrip('.')}: {errors}"
-    if answer.status_code in _AGAIN:
+    if answer.status_code in _AGAIN or code == _IN_FLIGHT:
         return Unanswered(sentence)
     return CommandError(sentence, _STATUSES.get(answer.status_code, Exit.FAILED))

@@ -54,7 +54,15 @@ def server_from(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         raise CommandError(f"The server's address must begin with http:// or https://, not {url!r}.", Exit.USAGE)
     if not key:
         raise CommandError(f"No key for {url}: give --key or set {KEY_SETTING}.", Exit.DENIED)
-    return Server(url=url.rstrip("/"), key=key)
+    return Server(url=url.rstrip("/"), key=_sendable(key))
+
+
+def _sendable(key: str) -> str:
+    """A key that fits into a header; one that does not is mistyped."""
+    bare = key.strip()
+    if not bare or not (bare.isascii() and bare.isprintable()):
+        raise CommandError("The key holds characters that no key has.", Exit.DENIED)
+    return bare
 
 
 def _key_from_file(environment: Mapping[str, str]) -> str | None:
@@ -62,7 +70,7 @@ def _key_from_file(environment: Mapping[str, str]) -> str | None:
     if not path:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{KEY_FILE_SETTING}: {error}.", Exit.USAGE) from error
 
@@ -72,7 +80,7 @@ def _local_server(environment: Mapping[str, str], key: str | None) -> Server:
     if not file.exists():
         raise CommandError(_NO_SERVER, Exit.UNREACHABLE)
     url = f"http://{LOOPBACK}:{port_of('api', port_base_from(environment))}"
-    return Server(url=url, key=key or file.read_text(encoding="utf-8").strip())
+    return Server(url=url, key=_sendable(key or file.read_text(encoding="utf-8")))
 
 
 def operator_settings(environment: Mapping[str, str]) -> Settings:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from heapq import nlargest
 
 import msgspec
 
@@ -27,8 +28,10 @@ _WHY = "__dlq.errors."
 
 def run_list(arguments: argparse.Namespace) -> int:
     """0, also where there is none."""
-    found = sorted(read_topic(operator_settings(os.environ).kafka, DEAD_LETTERS), key=lambda r: r.timestamp_ms)
-    newest = [summary(record) for record in found[-arguments.limit :]]
+    records = read_topic(operator_settings(os.environ).kafka, DEAD_LETTERS)
+    # Only the newest are held: there may be two weeks of them, of up to 500 kB each.
+    found = nlargest(arguments.limit, enumerate(records), key=lambda numbered: (numbered[1].timestamp_ms, numbered[0]))
+    newest = [summary(record) for _, record in reversed(found)]
     if arguments.json:
         print(json.dumps(newest, indent=2, ensure_ascii=False))
     elif newest:

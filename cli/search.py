@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 20
 EXAMPLES = """examples:
   palimpsest search invoice
   palimpsest search '"next tuesday"' --speaker Anna --from 2026-11-01
-  palimpsest search kafk --language de --json
+  palimpsest search 'kafk*' --language de --json
 """
 
 
@@ -28,17 +28,19 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "search",
         help="find the moment something was said",
-        description='Finds words, beginnings of words and "phrases" in every transcript as it stands now.',
+        description='Finds words, "phrases" and beginnings of words (kafk*) in every transcript as it stands now.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("query", metavar="QUERY", help="words; in quotes for a phrase")
+    parser.add_argument(
+        "query", metavar="QUERY", help='words that must all be there; "a phrase", begin*, | for or, - for not'
+    )
     parser.add_argument("--job", metavar="ID", help="only in this job")
     parser.add_argument("--speaker", metavar="NAME", help="only what this speaker said")
     parser.add_argument("--language", metavar="CODE", help="only in this language")
     parser.add_argument("--from", dest="from_", metavar="DATE", help="only jobs from this day on (2026-11-01)")
-    parser.add_argument("--to", metavar="DATE", help="only jobs up to this day")
+    parser.add_argument("--to", metavar="DATE", help="only jobs made before this day")
     parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help=f"default: {DEFAULT_LIMIT}")
     parser.add_argument("--json", action="store_true", help="the server's answer as it is")
     add_server_options(parser)

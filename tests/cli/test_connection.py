@@ -51,6 +51,15 @@ def test_the_local_key_is_not_sent_elsewhere(local_home: Path) -> None:
     assert refused.value.status is Exit.DENIED
 
 
+def test_a_key_that_no_header_can_hold_is_refused_in_words() -> None:
+    environment = {"PALIMPSEST_URL": "http://b", "PALIMPSEST_KEY": " pal_b\n"}
+    assert server_from(_arguments(), environment).key == "pal_b"
+    for key in ("pal_ä", "pal_\nb"):
+        with pytest.raises(CommandError) as refused:
+            server_from(_arguments("--server", "http://b", "--key", key), {})
+        assert refused.value.status is Exit.DENIED and key not in str(refused.value)
+
+
 @pytest.mark.parametrize(("server", "status"), [("elsewhere:80", Exit.USAGE), ("file:///etc", Exit.USAGE)])
 def test_what_is_no_address_is_refused(server: str, status: Exit) -> None:
     with pytest.raises(CommandError) as refused:

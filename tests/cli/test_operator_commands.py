@@ -83,6 +83,8 @@ def test_dead_letters_are_listed_with_the_reason(settings: Settings, capsys: pyt
     assert run(["dead-letters", "list", "--json"]) == Exit.DONE
     (row,) = json.loads(capsys.readouterr().out)
     assert row["why"] == "Poison: cannot be read"
+    assert run(["dead-letters", "list", "--json", "--limit", "0"]) == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == []
     assert (row["topic"], row["group"], row["attempts"], row["job"]) == (CONTROLS, "assembler", "3", JOB)
     assert run(["dead-letters", "show", row["place"]]) == Exit.DONE
     shown = capsys.readouterr().out
