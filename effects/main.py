@@ -55,7 +55,7 @@ async def run(settings: Settings, state: health.Health) -> None:
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT."""
     state = health.Health()
-    server = health.serve(state, settings.health_port)
+    server = health.serve(state, settings.health_port, settings.health_host)
     log.info("serves health", action="health.port", port=server.server_port)
     work = asyncio.create_task(run(settings, state))
     loop = asyncio.get_running_loop()
@@ -73,6 +73,8 @@ def main() -> None:
     """Serves until told to stop."""
     settings = Settings.read(os.environ)
     telemetry.configure("effects", settings.log_level)
+    with postgres.connection(settings.postgres_dsn) as conn:
+        postgres.check_schema(conn)
     asyncio.run(serve(settings))
 
 

@@ -191,6 +191,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.begun:
         watch.seconds["install"] = max(0.0, time.time() - arguments.begun)
     stack = stack_from_environment()
+    ran_before = stack.is_running()
     signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         with watch.measure("start"):
@@ -201,7 +202,8 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nstopping\n")
     finally:
-        stack.stop()
+        if not ran_before:  # what was up before the demonstration stays up
+            stack.stop()
     return 0
 
 

@@ -70,7 +70,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     with connection(settings.postgres_dsn) as conn:
         check_schema(conn)
     health = Health()
-    server = serve(health, settings.health_port)
+    server = serve(health, settings.health_port, settings.health_host)
     engine = SearchEngine(settings.opensearch)
     indexer = Indexer(engine, settings.postgres_dsn)
     handler = Projector(Codec(Registry(settings.registry_url)), indexer)

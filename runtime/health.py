@@ -70,7 +70,7 @@ class Health:
         return self._ready and not stuck, body | {"broker": self._broker_reachable} | self._details
 
 
-def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+def serve(health: Health, port: int, host: str) -> ThreadingHTTPServer:
     """Serves `/healthz` and `/metrics` from a daemon thread; `server_port` of the result is the port in use."""
 
     class Handler(BaseHTTPRequestHandler):

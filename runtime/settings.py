@@ -131,6 +131,7 @@ class Settings:
     nudge_period_s: int
     api_host: str
     api_port: int
+    health_host: str
     health_port: int
     log_level: str
     temp_dir: Path
@@ -156,6 +157,7 @@ class Settings:
             nudge_period_s=source.number("NUDGE_PERIOD_S", 3_600, minimum=1),
             api_host=source.text("API_HOST", "127.0.0.1"),
             api_port=source.number("API_PORT", 8000),
+            health_host=source.text("HEALTH_HOST", "127.0.0.1"),
             health_port=source.number("HEALTH_PORT", 0),
             log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             temp_dir=Path(source.text("TEMP_DIR", "/tmp")),

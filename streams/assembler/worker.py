@@ -200,7 +200,7 @@ def _count(facts: Iterable[records.TranscriptRecord]) -> None:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Runs until `stop`; raises when the process must be restarted."""
     health = Health()
-    server = serve(health, settings.health_port)
+    server = serve(health, settings.health_port, settings.health_host)
     health.detail(process=NAME, port=server.server_port)
     registry = Registry(settings.registry_url)
     registry.resolve_all()

@@ -167,7 +167,7 @@ def main() -> None:
     registry = Registry(config.registry_url)
     registry.resolve_all()
     state = health.Health()
-    server = health.serve(state, config.health_port)
+    server = health.serve(state, config.health_port, config.health_host)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     chunker = Chunker(config, Codec(registry), state)

@@ -104,7 +104,7 @@ def evidence_object(cut: ChunkCut, data: bytes) -> StoredObject:
     overwrite what the first answer, which counts, points at.
     """
     sha256 = hashlib.sha256(data).hexdigest()
-    name = f"{cut.index:05d}-{cut.object.sha256[:16]}-{sha256[:16]}.npz"
+    name = f"{cut.index:05d}-{cut.object.sha256[:16]}-{sha256[:16]}.bin"
     return StoredObject(key=f"{cut.tenant_id}/{cut.job_id}/evidence/{name}", size_bytes=len(data), sha256=sha256)
 
 

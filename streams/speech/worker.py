@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     health = Health()
-    server = serve(health, settings.health_port)
+    server = serve(health, settings.health_port, settings.health_host)
     log.info("started", action="start", health_port=server.server_port)
     try:
         worker(task, settings, health, stop).run()

@@ -39,6 +39,7 @@ PLACES = (
     "SECRET_KEY",
     "API_HOST",
     "API_PORT",
+    "HEALTH_HOST",
     "HEALTH_PORT",
     "MODEL_DIR",
     "TEMP_DIR",

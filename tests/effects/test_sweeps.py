@@ -118,7 +118,7 @@ async def test_keys_expire(world: World, settings: Settings) -> None:
 
 def stored(world: World, job: Job) -> set[str]:
     """Puts the objects of a job."""
-    names = {"audio", "chunks/00000-a.flac", "chunks/00001-b.flac", "evidence/00000-a.npz"}
+    names = {"audio", "chunks/00000-a.flac", "chunks/00001-b.flac", "evidence/00000-a.bin"}
     for name in names:
         world.objects.put(f"acme/{job.job_id}/{name}", b"x")
     return names

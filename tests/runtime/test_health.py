@@ -68,7 +68,7 @@ def test_a_broker_that_is_away_is_nobodys_fault(health: Health, clock: Clock) ->
 
 
 def test_it_is_served_over_http(health: Health) -> None:
-    server = serve(health, 0)
+    server = serve(health, 0, "127.0.0.1")
     base = f"http://127.0.0.1:{server.server_port}"
     with pytest.raises(HTTPError) as refused:
         urlopen(f"{base}/healthz")
