@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from local import plain_http
 from local.engines.program import Program, Site
+from local.ports import LOOPBACK
 
 _WRITING = ("topics", "schemas", "tables", "bucket")
 
@@ -72,7 +73,9 @@ STOP_ORDER = (
 
 def process_settings(process: Process, site: Site, shared: Mapping[str, str]) -> dict[str, str]:
     """The whole environment that is this process's own."""
-    health = {} if process.name == "api" else {"PALIMPSEST_HEALTH_PORT": str(site.port(process.name))}
+    health = {"PALIMPSEST_HEALTH_HOST": LOOPBACK, "PALIMPSEST_HEALTH_PORT": str(site.port(process.name))}
+    if process.name == "api":
+        health = {}
     # A name that lasts: a killed consumer comes back as the member it was, and nobody waits for its session to end.
     return {**shared, **process.settings, **health, "PALIMPSEST_INSTANCE_ID": process.name}
 

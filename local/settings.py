@@ -52,7 +52,6 @@ def _addresses(site: Site) -> dict[str, str]:
         "PALIMPSEST_S3_REGION": s3.REGION,
         "PALIMPSEST_SECRET_KEY": site.secrets.secret_key,
         "PALIMPSEST_API_HOST": LOOPBACK,
-        "PALIMPSEST_HEALTH_HOST": LOOPBACK,
         "PALIMPSEST_API_PORT": str(site.port("api")),
         "PALIMPSEST_MODEL_DIR": str(site.layout.models),
         "PALIMPSEST_TEMP_DIR": str(site.layout.temporary),
