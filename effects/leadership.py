@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from effects.cancellation import heed_cancellation
 from runtime.postgres import CONNECT_TIMEOUT_S
 from runtime.telemetry import logger
 
@@ -31,6 +32,7 @@ async def lead(dsn: str, work: Callable[[], Coroutine[Any, Any, None]], on_try: 
                     await _while_connected(connection, work)
         except psycopg.Error as error:
             log.warning("PostgreSQL is away", action="leadership.wait", trouble=type(error).__name__)
+        heed_cancellation()
         await asyncio.sleep(PAUSE_S)
 
 
@@ -48,6 +50,7 @@ async def _while_connected(
     try:
         while not running.done():
             await connection.execute(b"SELECT 1")
+            heed_cancellation()
             await asyncio.wait({running}, timeout=PAUSE_S)
         running.result()
     finally:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from effects.cancellation import heed_cancellation
 from effects.sweeps.acceptances import repeat_acceptances
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_recent
@@ -35,10 +36,10 @@ SWEEPS: tuple[Sweep, ...] = (
 )
 
 
-async def run_all(world: World, health: Health) -> None:
+async def run_all(world: World, health: Health, sweeps: tuple[Sweep, ...] = SWEEPS) -> None:
     """Every sweep in a loop of its own."""
     async with asyncio.TaskGroup() as group:
-        for sweep in SWEEPS:
+        for sweep in sweeps:
             group.create_task(_repeat(sweep, world, health))
 
 
@@ -50,4 +51,5 @@ async def _repeat(sweep: Sweep, world: World, health: Health) -> None:
             health.moved()
         except Unavailable as error:
             log.warning("a sweep waits", action="sweep.wait", sweep=sweep.name, trouble=str(error))
+        heed_cancellation()
         await asyncio.sleep(sweep.period_s)

@@ -1,0 +1,14 @@
+"""A cancellation that is not lost.
+
+In: the running task. Out: CancelledError where its cancellation was asked for and swallowed: Python 3.11's `wait_for`,
+which database drivers stand on, does that when what it waits for ends in the same instant. Loops without end call this.
+"""
+
+import asyncio
+
+
+def heed_cancellation() -> None:
+    """Raises CancelledError in a task that was told to end and has not."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
