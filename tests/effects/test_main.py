@@ -71,3 +71,12 @@ def _nudged(workspace: Mapping[str, str]) -> bool:
     with psycopg.connect(workspace["PALIMPSEST_POSTGRES_DSN"]) as conn:
         row = conn.execute("SELECT count(*) FROM nudges").fetchone()
     return bool(row and row[0] == int(workspace["PALIMPSEST_PARTITIONS"]))
+
+
+def test_other_tables_are_refused(workspace: Mapping[str, str], tmp_path: Path) -> None:
+    with psycopg.connect(workspace["PALIMPSEST_POSTGRES_DSN"]) as conn:
+        conn.execute("DELETE FROM schema_version")
+    log = tmp_path / "effects.log"
+    effects = Effects(workspace, log, 0)
+    assert effects.process.wait(READY_TIMEOUT_S) == 1
+    assert "schema apply" in log.read_text()
