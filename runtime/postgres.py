@@ -23,6 +23,13 @@ AsyncConnection = psycopg.AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[AsyncConnection]
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 60_000
+# Whoever hangs inside a transaction would hold its locks, and with them a partition, for as long as it hangs.
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+    f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+)
+_AWAY = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 _SCHEMA_LOCK = 7_260_001  # any number, the same in every version of this program
 _BLOCK = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
 
@@ -61,10 +68,10 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
             dsn,
             autocommit=autocommit,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+            options=_OPTIONS,
         ) as conn:
             yield conn
-    except psycopg.OperationalError as error:
+    except _AWAY as error:
         raise Unavailable(f"PostgreSQL: {error}") from error
 
 
@@ -76,7 +83,7 @@ def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> Pool:
         max_size=maximum,
         open=False,
         timeout=CONNECT_TIMEOUT_S,
-        kwargs={"options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"},
+        kwargs={"options": _OPTIONS},
     )
 
 
@@ -86,7 +93,7 @@ async def borrowed(connections: Pool) -> AsyncIterator[AsyncConnection]:
     try:
         async with connections.connection() as conn:
             yield conn
-    except (psycopg.OperationalError, PoolTimeout) as error:
+    except (*_AWAY, PoolTimeout) as error:
         raise Unavailable(f"PostgreSQL: {error}") from error
 
 

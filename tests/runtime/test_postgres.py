@@ -1,5 +1,6 @@
 """Named SQL, tables and the check that they are this program's."""
 
+import select
 import threading
 from collections.abc import Mapping
 
@@ -41,6 +42,16 @@ def test_other_tables_are_refused(workspace: Mapping[str, str]) -> None:
         with pytest.raises(SchemaOutdated):
             check_schema(conn)
         conn.rollback()
+
+
+def test_a_process_that_hangs_in_a_transaction_loses_its_locks(workspace: Mapping[str, str]) -> None:
+    with pytest.raises(Unavailable), connection(Settings.read(workspace).postgres_dsn) as conn:
+        row = conn.execute("SELECT current_setting('idle_in_transaction_session_timeout')").fetchone()
+        assert row == ("1min",)
+        conn.execute("SET idle_in_transaction_session_timeout = 50")
+        ended, _, _ = select.select([conn.fileno()], [], [], 10.0)
+        assert ended
+        conn.execute("SELECT 1")
 
 
 def test_a_database_that_is_away_is_unavailable() -> None:
