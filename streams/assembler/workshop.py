@@ -2,6 +2,7 @@
 
 In: tasks. Out: what became of them, asked for by `poll`, which never blocks.
 A task that kills its child is tried again with a fresh one, at most three times; a store that is away costs no try.
+A child that ends before it can serve raises ChildUnstartable: the supervisor sees that nothing can be assembled here.
 """
 
 import multiprocessing
@@ -25,6 +26,10 @@ PAUSE_S = 1.0  # before a task is tried again whose store was away
 
 log = telemetry.logger(__name__)
 Target = Callable[[Pipe, Settings], None]
+
+
+class ChildUnstartable(Exception):
+    """The child ended before it took a task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,8 @@ class Workshop:
         telemetry.child_restarts.labels(f"assembly-{cause}").inc()
         log.error("the assembling process ended", action="assembly.crashed", cause=cause, job_id=self._job_id())
         self.close()
+        if not self._ready:
+            raise ChildUnstartable("the assembling process ended before it took a task")
         self._start()
         job, self._current = self._current, None
         if job is None:

@@ -14,7 +14,7 @@ from streams.assembler.assembly import AssemblyTask
 from streams.assembler.child import Bench, Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 from streams.assembler.state import AssemblyOrder
-from streams.assembler.workshop import MAX_TRIES, Finished, Target, Workshop
+from streams.assembler.workshop import MAX_TRIES, ChildUnstartable, Finished, Target, Workshop
 from tests.deadline import until
 
 TIMEOUT_S = 180.0  # a fresh child imports much, and other tests may hold the machine
@@ -105,6 +105,16 @@ def test_a_task_that_kills_its_child_is_given_up_and_others_go_on(workshop: Work
     assert isinstance(first.input, AssemblyGivenUp)
     assert isinstance(second.input, AssemblyFinished)
     assert MAX_TRIES > 1
+
+
+def stillborn_child(pipe: Pipe, settings: Settings) -> None:
+    """Ends before it can serve."""
+
+
+def test_a_child_that_never_serves_ends_the_worker() -> None:
+    workshop = Workshop(SETTINGS, stillborn_child)
+    with pytest.raises(ChildUnstartable):
+        results(workshop, 1)
 
 
 def test_poison_is_given_up_at_once(workshop: Workshop) -> None:
