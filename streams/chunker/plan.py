@@ -10,7 +10,6 @@ from schemas.values import Lane, MediaInfo, PlannedChunk, Task
 from streams.chunker.cut import CUTTER
 
 ACTOR = "chunker"
-# One recording's plan must fit a record (500 kB): 12 h of chunks of at least 20 s do.
 REJECTIONS = {
     "audio_missing": "The audio is no longer stored.",
     "internal": "The audio could not be prepared, and trying again did not help. The file may be damaged.",
@@ -51,7 +50,7 @@ def chunk_cut(upload: UploadReceived, chunk: PlannedChunk, lane: Lane, now_ms: i
 def audio_prepared(
     upload: UploadReceived, media: MediaInfo, chunks: tuple[PlannedChunk, ...], lane: Lane, now_ms: int
 ) -> AudioPrepared:
-    """The plan; the last chunk's end is the recording's."""
+    """The plan; the last chunk's end is the recording's. That of 12 h in chunks of 20 s and more fits a record."""
     return AudioPrepared(
         event_id=event_id(upload.event_id, "AudioPrepared"),
         job_id=upload.job_id,
