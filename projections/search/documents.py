@@ -1,7 +1,8 @@
 """Search documents: one segment as it is found and shown.
 
 In: a segment's row, the speakers of its job, and what the job is. Out: a document, whole, with its version.
-The version is the greatest seq of any row the document was built from. A removed or erased segment becomes a
+The version is the greatest seq of the segment's, its job's and all its speakers' rows: a document that is built later
+never has a lesser one, in whatever order facts arrive. A removed or erased segment becomes a
 document without content that says so, because the engine forgets the versions of deleted documents.
 Knows no engine and no database.
 """
@@ -52,15 +53,16 @@ class SegmentDocument:
 def document(source: Source, speakers: Speakers) -> SegmentDocument | None:
     """The document of a marked segment; None when neither it nor an erasure of its job is there."""
     if source.tenant_id is not None and source.seq is not None:
+        version = max(source.seq, source.job_seq or 0, speakers.version)
         if source.removed:
-            return _gone(source, source.tenant_id, source.seq)
-        return _whole(source, source.tenant_id, source.seq, speakers)
+            return _gone(source, source.tenant_id, version)
+        return _whole(source, source.tenant_id, version, speakers)
     if source.erased_tenant_id is not None and source.erased_seq is not None:
         return _gone(source, source.erased_tenant_id, source.erased_seq)
     return None
 
 
-def _whole(source: Source, tenant_id: str, seq: int, speakers: Speakers) -> SegmentDocument:
+def _whole(source: Source, tenant_id: str, version: int, speakers: Speakers) -> SegmentDocument:
     text = plain(source.text or "")
     speaker = speakers.display(source.speaker_id)
     places = [(at, word.start_ms) for at, word in word_places(text, source.words or ()) if word.start_ms is not None]
@@ -77,7 +79,6 @@ def _whole(source: Source, tenant_id: str, seq: int, speakers: Speakers) -> Segm
         "text": text,
         "word_starts": {"at": [at for at, _ in places], "ms": [start_ms for _, start_ms in places]},
     }
-    version = max(seq, source.job_seq or 0, speakers.version(source.speaker_id))
     return _document(source, tenant_id, version, body)
 
 

@@ -44,12 +44,11 @@ class Speakers:
         resolved = self.resolved(speaker_id)
         return self._view(resolved).display if resolved is not None else None
 
-    def version(self, speaker_id: str | None) -> int:
-        """The greatest seq of any row that `resolved` and `display` look at."""
-        chain = self._chain(speaker_id) if speaker_id is not None else []
+    @property
+    def version(self) -> int:
+        """The greatest seq of any row, so that it never falls, whomever a segment comes to belong to."""
         tables = (self._labels, self._names, self._merges)
-        seqs = (table[link].seq for link in chain for table in tables if link in table)
-        return max(seqs, default=0)
+        return max((row.seq for table in tables for row in table.values()), default=0)
 
     def views(self) -> tuple[SpeakerView, ...]:
         """The speakers that stand, in the order of their numbers."""

@@ -7,6 +7,7 @@ remembers only the erasure gives; rows and tables fit each other.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 
 from projections.applying import apply_facts
 from projections.registry import PROJECTIONS, Projection
+from projections.search.documents import SegmentDocument
 from projections.search.indexer import Indexer
 from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, load_sql
 from runtime.settings import Settings
 from schemas import records
 from schemas.records import TranscriptRecord
+from schemas.values import Segment
 from tests.laws.histories import histories, shuffled
+from tests.projections.facts import Job
 
 EXAMPLES = settings(
     max_examples=120,
@@ -98,6 +102,46 @@ def test_any_order_with_repeats_gives_the_same_views(
     mixed = data.draw(shuffled(facts))
     size = data.draw(st.integers(1, 6))
     assert views(conn, indexer, _in_batches(mixed, size)) == views(conn, indexer, [[fact] for fact in facts])
+
+
+def indexed(conn: Connection, indexer: Indexer, batches: Sequence[Sequence[TranscriptRecord]]) -> Mapping[str, object]:
+    """What can be found when the index follows after every batch; like the engine, it keeps the greater version."""
+    found: dict[str, SegmentDocument] = {}
+    indexer.take(frozenset({0}))
+    with passing(conn):
+        for batch in batches:
+            apply_facts(conn, 0, batch)
+            for each in indexer.documents(conn, limit=1_000).documents:
+                if each.id not in found or each.version >= found[each.id].version:
+                    found[each.id] = each
+            conn.execute("DELETE FROM search_pending")
+    return {name: each.body for name, each in found.items() if not each.body["deleted"]}
+
+
+@pytest.mark.parametrize("erased", [False, True], ids=["standing", "erased"])
+@settings(EXAMPLES, max_examples=40)
+@given(data=st.data())
+def test_any_order_with_repeats_gives_the_same_index(
+    conn: Connection, indexer: Indexer, erased: bool, data: st.DataObject
+) -> None:
+    facts = data.draw(histories(erased=erased))
+    mixed = data.draw(shuffled(facts))
+    size = data.draw(st.integers(1, 6))
+    assert indexed(conn, indexer, _in_batches(mixed, size)) == indexed(conn, indexer, [[fact] for fact in facts])
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_late_revision_reaches_the_index(conn: Connection, indexer: Indexer, removed: bool) -> None:
+    segment = Segment(segment_id="s2-1", start_ms=0, end_ms=1_000, speaker_id="spk1", text="fox")
+    given_to_another = () if removed else (replace(segment, speaker_id="spk2"),)
+    job = Job(1)
+    job.accepted()
+    job.published((segment,), 0)
+    job.fact(records.SegmentsRevised, removed=("s2-1",) if removed else (), segments=given_to_another, note=None)
+    job.fact(records.SpeakerNamed, speaker_id="spk1", name="Ada")
+    accepted, published, revised, named = ([fact] for fact in job.facts)
+    late = indexed(conn, indexer, [accepted, published, named, revised])
+    assert late == indexed(conn, indexer, [accepted, published, revised, named])
 
 
 @EXAMPLES

@@ -81,7 +81,7 @@ def test_merges_are_followed_to_the_end() -> None:
             _speaker("name", "spk10", "Ada", 5),
         ]
     )
-    assert (speakers.resolved("spk1"), speakers.display("spk1"), speakers.version("spk1")) == ("spk10", "Ada", 8)
+    assert (speakers.resolved("spk1"), speakers.display("spk1"), speakers.version) == ("spk10", "Ada", 8)
     assert [(each.speaker_id, each.speech_ms) for each in speakers.views()] == [("spk10", 30)]
 
 
