@@ -1,7 +1,8 @@
 """A cancellation that is not lost.
 
 In: the running task. Out: CancelledError where its cancellation was asked for and swallowed: Python 3.11's `wait_for`,
-which database drivers stand on, does that when what it waits for ends in the same instant. Loops without end call this.
+with which the pool waits for a connection, does that when the connection comes in the same instant. Loops without end
+call this.
 """
 
 import asyncio
