@@ -1,8 +1,10 @@
 """docker-compose.yml against the tables of the local stack: the same engines, processes and settings names."""
 
+import os
 import re
+import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ BEHAVIOUR = (
     "offsets.topic.replication.factor",
     "process.roles",
 )
+# Stands in for the command line: `schemas register` ends with the next of the given statuses.
+_ANSWERS_IN_TURN = """#!/bin/sh
+[ "$1" = schemas ] || exit 0
+status=$(head -n 1 answers); sed -i 1d answers; exit "$status"
+"""
 # Where things are, and what somebody must choose: equal names, other values.
 PLACES = (
     "KAFKA_BOOTSTRAP",
@@ -126,10 +133,10 @@ def test_only_the_api_is_published_and_only_to_this_machine(services: Mapping[st
 
 
 def test_the_set_up_is_made_of_our_commands(services: Mapping[str, Any]) -> None:
-    for line in services["setup"]["command"][-1].split(";"):
-        program, *arguments = line.split()
-        assert program == "palimpsest"
-        parser().parse_args(arguments)
+    commands = re.findall(r"palimpsest ([a-z ]+)", services["setup"]["command"][-1])
+    assert commands == ["topics apply", "schemas register", "schema apply"]
+    for command in commands:
+        parser().parse_args(command.split())
 
 
 def test_the_images_hold_every_package_of_ours() -> None:
@@ -143,3 +150,17 @@ def test_the_example_names_every_secret_that_must_be_set() -> None:
     needed = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
     named = re.findall(r"^(\w+)=$", (ROOT / "deploy" / "env.example").read_text(), re.MULTILINE)
     assert set(named) == needed
+
+
+@pytest.mark.parametrize(("answers", "status"), [((3, 0), 0), ((1,), 1)])
+def test_setup_waits_for_the_registry_and_for_nothing_else(
+    services: Mapping[str, Any], tmp_path: Path, answers: Sequence[int], status: int
+) -> None:
+    (tmp_path / "answers").write_text("".join(f"{each}\n" for each in answers))
+    program = tmp_path / "palimpsest"
+    program.write_text(_ANSWERS_IN_TURN)
+    program.chmod(0o755)
+    command = [word.replace("$$", "$") for word in services["setup"]["command"]]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert subprocess.run(command, env=environment, cwd=tmp_path, check=False).returncode == status
+    assert (tmp_path / "answers").read_text() == ""
