@@ -253,7 +253,7 @@ class TestRunning:
         assert "palimpsest_records_in_total" in httpx.get(f"{base}/metrics").text
 
 
-LONG_MINUTES = 25
+LONG_MINUTES = 60
 
 
 def long_recording() -> bytes:
