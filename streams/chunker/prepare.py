@@ -86,8 +86,8 @@ class Preparation:
         reason = "the process ended while preparing it"
         while True:
             begun = await patiently(lambda: self._outlets.tries.begin(upload.event_id))
-            if begun.prepared:
-                log.info("prepared already", action="upload.repeated")
+            if begun.answered:
+                log.info("answered already", action="upload.repeated")
                 return None
             if begun.tries > MAX_TRIES:
                 await self._reject(upload, "internal", plan.REJECTIONS["internal"])
@@ -116,8 +116,7 @@ class Preparation:
                 await self._reject(upload, "audio_missing", plan.REJECTIONS["audio_missing"])
             except _Answer as answer:
                 await self._reject(upload, answer.code, answer.message)
-            else:
-                await patiently(lambda: self._outlets.tries.prepared(upload.event_id))
+        await patiently(lambda: self._outlets.tries.answered(upload.event_id))
 
     def _download(self, upload: UploadReceived, file: BinaryIO) -> None:
         """The uploaded bytes; never more than the upload says."""

@@ -2,6 +2,6 @@
 CREATE TABLE IF NOT EXISTS chunker_tries (
     event_id text PRIMARY KEY,
     tries integer NOT NULL,
-    prepared boolean NOT NULL DEFAULT false,
+    answered boolean NOT NULL DEFAULT false,
     begun_at timestamptz NOT NULL DEFAULT now()
 );

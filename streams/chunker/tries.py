@@ -16,7 +16,7 @@ class Begun:
     """A try, counted before it starts."""
 
     tries: int
-    prepared: bool
+    answered: bool
 
 
 class Tries:
@@ -32,15 +32,15 @@ class Tries:
             cursor = await conn.execute(self._sql["begin"].encode(), {"event_id": event_id})
             row = await cursor.fetchone()
         assert row is not None
-        return Begun(tries=row[0], prepared=row[1])
+        return Begun(tries=row[0], answered=row[1])
 
     async def take_back(self, event_id: str) -> None:
         """The try ended for a reason that has nothing to do with the file."""
         await self._run("take_back", event_id=event_id)
 
-    async def prepared(self, event_id: str) -> None:
-        """The plan is on its topic."""
-        await self._run("prepared", event_id=event_id)
+    async def answered(self, event_id: str) -> None:
+        """The plan or the refusal is on its topic."""
+        await self._run("answered", event_id=event_id)
 
     async def forget(self, event_id: str) -> None:
         """The upload is answered; should somebody send it again on purpose, it is tried again."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from runtime import telemetry
 from runtime.errors import Unavailable
-from runtime.health import Health, serve
+from runtime.health import STUCK_AFTER_S, Health, serve
 from runtime.objects import SmallObjects
 from runtime.registry import Registry
 from runtime.settings import Settings, SettingsError
@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    health = Health()
+    # A batch may take as long as its limit, twice where it is tried again: not to be finished yet is not to be stuck.
+    health = Health(stuck_after_s=STUCK_AFTER_S + 2 * settings.speech.batch_timeout_s)
     server = serve(health, settings.health_port, settings.health_host)
     log.info("started", action="start", health_port=server.server_port)
     try:

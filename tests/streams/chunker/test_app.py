@@ -100,7 +100,7 @@ class World:
 
     def tries(self) -> Sequence[tuple[int, bool]]:
         with psycopg.connect(self.settings.postgres_dsn) as conn:
-            return conn.execute("SELECT tries, prepared FROM chunker_tries").fetchall()
+            return conn.execute("SELECT tries, answered FROM chunker_tries").fetchall()
 
 
 class Process:
