@@ -26,6 +26,8 @@ DOWNLOAD_TIMEOUT_S = 60
 DOWNLOAD_TRIES = 3
 READ_BYTES = 1 << 20
 STAMP = ".verified.json"
+# Where Debian keeps the certificates that this machine trusts, a company's own among them.
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +136,8 @@ def _download(artifact: Artifact, folder: Path) -> None:
     """Fetch into a folder of its own, so that a half file never stands where a whole one is expected."""
     from jgo.maven import MavenContext
 
+    if SYSTEM_CERTIFICATES.exists():  # requests, which jgo fetches with, has a list of its own unless told otherwise
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", str(SYSTEM_CERTIFICATES))
     group, name, version, packaging, classifier = _split(artifact.coordinate)
     cache = folder / ".downloads" / artifact.file_name
     for tries_left in reversed(range(DOWNLOAD_TRIES)):
