@@ -35,6 +35,7 @@ class Wanted(Struct, frozen=True):
     language: str | None
     from_ms: int | None
     to_ms: int | None
+    as_you_type: bool
 
 
 async def _wanted(  # noqa: PLR0913  # each is a parameter of the query
@@ -44,8 +45,17 @@ async def _wanted(  # noqa: PLR0913  # each is a parameter of the query
     language: Filter = None,
     from_: Annotated[str | None, QueryParameter(name="from", max_length=40)] = None,
     to: Annotated[str | None, QueryParameter(max_length=40)] = None,
+    as_you_type: Annotated[bool, QueryParameter()] = False,
 ) -> Wanted:
-    return Wanted(q=q, job=job, speaker=speaker, language=language, from_ms=_ms("from", from_), to_ms=_ms("to", to))
+    return Wanted(
+        q=q,
+        job=job,
+        speaker=speaker,
+        language=language,
+        from_ms=_ms("from", from_),
+        to_ms=_ms("to", to),
+        as_you_type=as_you_type,
+    )
 
 
 def _ms(name: str, text: str | None) -> int | None:
@@ -83,7 +93,10 @@ async def search(
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[SearchPage]:
-    """Words are joined by AND; "quoted words" are a phrase, `jum*` is a prefix, `|` means or, `-` means not."""
+    """Words are joined by AND; "quoted words" are a phrase, `jum*` is a prefix, `|` means or, `-` means not.
+
+    With `as_you_type` the last word is a beginning.
+    """
     scope = f"search/{wanted!r}"
     place = services.cursors.read(caller.tenant_id, scope, cursor)
     asked = queries.SearchRequest(
@@ -95,6 +108,7 @@ async def search(
         to_ms=wanted.to_ms,
         limit=limit,
         cursor=None if place is None else str(place[0]),
+        as_you_type=wanted.as_you_type,
     )
     found = await queries.search(services.search, caller.tenant_id, asked)
     token = services.cursors.write(caller.tenant_id, scope, (found.next_cursor,)) if found.next_cursor else None

@@ -5,6 +5,7 @@ In: settings. Out: `Services` on the app's state, and background tasks that keep
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from schemas.codec import Codec
 
 POOL_CONNECTIONS = 16
 UPLOADS_AT_ONCE = 32
+# Blocking calls run in threads. More than uploads may hold, so that a slow object store cannot keep searches waiting.
+THREADS = UPLOADS_AT_ONCE + 16
 MIN_SECRET_CHARS = 16
 RETRY_S = 1.0
 
@@ -94,6 +97,7 @@ def lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMan
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
         services = build(settings)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
         async with AsyncExitStack() as stack:
             await services.connections.open(wait=False)
             stack.push_async_callback(services.connections.close)

@@ -184,7 +184,7 @@ def ending(job: Document) -> str:
     """Why there is no transcript, in a sentence."""
     failure = job["failure"]
     if failure is None:
-        return f"{job['status']} (job {job['id']})"
+        return f"{job['status']} (job {job['id']}); add --again to transcribe the file anew"
     again = f"; try `palimpsest retry {job['id']}`" if failure["retryable"] else ""
     return f"{failure['message'].rstrip('.')} ({failure['code']}){again}"
 

@@ -6,7 +6,6 @@ skipped. Tombstones and nudges say nothing. Knows no view by name.
 """
 
 import os
-import signal
 import threading
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, check_schema, connection
 from runtime.registry import Registry
 from runtime.settings import Settings
+from runtime.stopping import stop_signal
 from schemas.codec import Codec, UndecodableRecord
 from schemas.records import TranscriptRecord
 from schemas.topics import TRANSCRIPTS
@@ -89,9 +89,7 @@ def main() -> None:
     """Runs the process until SIGTERM."""
     settings = Settings.read(os.environ)
     telemetry.configure(NAME, settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal()
     run(settings, stop)
 
 

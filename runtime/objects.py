@@ -31,7 +31,8 @@ READ_TIMEOUT_S = 60
 SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
-_MISSING = {"NoSuchKey", "404", "NoSuchBucket"}
+_MISSING = {"NoSuchKey", "404"}
+NO_BUCKET = b"NoSuchBucket"  # a wrong setting: no object is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +202,7 @@ class SmallObjects:
                 continue
             if status < http.HTTPStatus.MULTIPLE_CHOICES:
                 return body
-            if status == http.HTTPStatus.NOT_FOUND:
+            if status == http.HTTPStatus.NOT_FOUND and NO_BUCKET not in body:
                 raise ObjectMissing(f"{method} {key}")
             trouble = f"{status} {body[:200]!r}"
         raise Unavailable(f"object store: {method} {key}: {trouble}")

@@ -6,7 +6,6 @@ order and removed from the outbox. Rules are in the pure modules, SQL in `store`
 """
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from runtime.kafka import EventProducer, Incoming
 from runtime.postgres import Connection, check_schema, connection
 from runtime.registry import Registry
 from runtime.settings import Settings
+from runtime.stopping import stop_signal
 from schemas import records
 from schemas.codec import Codec, UndecodableRecord
 from schemas.topics import CONTROLS, CORRECTIONS, TRANSCRIPTIONS, UPLOADS, UPLOADS_LONG
@@ -221,9 +221,7 @@ def main() -> None:
     """Entry point of `python -m streams.assembler.worker`."""
     settings = Settings.read(os.environ)
     telemetry.configure(NAME, settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal()
     run(settings, stop)
     log.info("stopped", action="assembler.stopped")
 

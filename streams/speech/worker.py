@@ -6,7 +6,6 @@ The one place that puts the worker's real parts together.
 
 import argparse
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from runtime.health import STUCK_AFTER_S, Health, serve
 from runtime.objects import SmallObjects
 from runtime.registry import Registry
 from runtime.settings import Settings, SettingsError
+from runtime.stopping import stop_signal
 from runtime.telemetry import logger
 from schemas.codec import Codec, UnknownSchemaId
 from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE
@@ -80,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, EngineUnavailable) as error:
         parser.error(str(error))
     telemetry.configure(f"speech-{task}", settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal()
     # A batch may take as long as its limit, twice where it is tried again: not to be finished yet is not to be stuck.
     health = Health(stuck_after_s=STUCK_AFTER_S + 2 * settings.speech.batch_timeout_s)
     server = serve(health, settings.health_port, settings.health_host)

@@ -109,6 +109,8 @@ def test_what_was_said_is_found_with_its_moment(client: Client, call: Json) -> N
     assert 15 < hit["moment"] < 17.8, "said in the sentence from 14.4 to 17.8 s"
     assert client.found('"New Jersey"', job=call["id"])
     assert client.search("chica*", job=call["id"])
+    assert client.search("chica", job=call["id"]) == []
+    assert client.search("chica", job=call["id"], as_you_type="true")
     assert client.search("submarine", job=call["id"]) == []
 
 

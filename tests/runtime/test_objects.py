@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ObjectMissing, Unavailable
-from runtime.objects import PART_BYTES, ObjectStore
+from runtime.objects import PART_BYTES, ObjectStore, SmallObjects
 from runtime.settings import Settings
 
 
@@ -60,6 +60,15 @@ def test_deleting_is_complete_and_repeatable(store: ObjectStore) -> None:
 def test_a_missing_object_is_missing(store: ObjectStore) -> None:
     with pytest.raises(ObjectMissing):
         store.get("nothing")
+
+
+@pytest.mark.parametrize("kind", [ObjectStore, SmallObjects])
+def test_a_wrong_bucket_is_not_a_missing_object(
+    workspace: Mapping[str, str], kind: type[ObjectStore | SmallObjects]
+) -> None:
+    wrong = kind(Settings.read({**workspace, "PALIMPSEST_S3_BUCKET": "no-such-bucket"}).objects)
+    with pytest.raises(Unavailable):
+        wrong.get("x")
 
 
 def test_a_store_that_is_away_is_unavailable(workspace: Mapping[str, str]) -> None:
