@@ -28,7 +28,6 @@ from local.processes import (
     Process,
     probe_process,
     process_program,
-    process_settings,
     process_url,
 )
 from local.provision import STEPS, Step
@@ -93,17 +92,9 @@ class Stack:
         """Start these engines; returns when all are ready."""
         self._run(self._engine_tasks(names))
 
-    def start_processes(self, names: Iterable[str] = tuple(PROCESSES)) -> None:
-        """Start these processes of ours; the engines they need are ready."""
-        self._run(self._process_tasks(names))
-
     def provision(self) -> None:
         """Make topics, schemas, tables, bucket, models and the local key; the engines are ready."""
         self._run(self._step_tasks())
-
-    def settings_for(self, process: str) -> dict[str, str]:
-        """The settings of one process, as environment variables."""
-        return process_settings(PROCESSES[process], self.site, self.shared_settings())
 
     def shared_settings(self) -> dict[str, str]:
         """The settings that all our processes share."""

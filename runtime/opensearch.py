@@ -4,7 +4,7 @@ In: documents with versions. Out: acknowledged writes; a version conflict means 
 Knows no document's shape and builds no query: `projections.search` does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,6 @@ class SearchEngine:
             if "resource_already_exists" not in str(error):
                 raise Unavailable(f"OpenSearch: {error}") from error
 
-    def delete_index(self, index: str) -> None:
-        """Deletes an index if it is there."""
-        self._guarded(lambda: self._client.indices.delete(index=self.name(index), ignore_unavailable=True))
-
     def refresh(self, index: str) -> None:
         """Makes what was written findable now."""
         self._guarded(lambda: self._client.indices.refresh(index=self.name(index)))
@@ -101,14 +97,6 @@ class SearchEngine:
     def count(self, index: str) -> int:
         """Documents in an index."""
         return int(self._guarded(lambda: self._client.count(index=self.name(index)))["count"])
-
-    def swap_alias(self, alias: str, old: Iterable[str], new: str) -> None:
-        """Points an alias elsewhere in one step."""
-        actions: list[dict[str, Any]] = [
-            {"remove": {"index": self.name(index), "alias": self.name(alias)}} for index in old
-        ]
-        actions.append({"add": {"index": self.name(new), "alias": self.name(alias)}})
-        self._guarded(lambda: self._client.indices.update_aliases(body={"actions": actions}))
 
     def reachable(self) -> bool:
         """Whether the engine answers now."""
