@@ -1,6 +1,8 @@
 """What all integration tests stand on: running engines, and a workspace of one's own on them."""
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +10,9 @@ from local.layout import CHECKOUT
 from local.stack import Stack
 from local.workspace import fresh_workspace
 
-# Beside a demo or a stack in use: its own folder, its own ports.
-TEST_HOME = CHECKOUT / ".palimpsest" / "test"
-TEST_PORT_BASE = 17500
+# Beside a demo or a stack in use: its own folder, its own ports. Several checkouts may share one.
+TEST_HOME = Path(os.environ.get("PALIMPSEST_TEST_HOME", CHECKOUT / ".palimpsest" / "test"))
+TEST_PORT_BASE = int(os.environ.get("PALIMPSEST_TEST_PORT_BASE", "17500"))
 
 
 @pytest.fixture(scope="session")
