@@ -21,6 +21,7 @@ from api.shapes import Accepted
 from projections.history import queries as history
 from projections.history.queries import HistoryLine
 from runtime.errors import Refused
+from runtime.faults import crash_point
 from runtime.postgres import borrowed
 from schemas.identity import event_id
 from schemas.records import ControlRecord, CorrectionRecord
@@ -71,7 +72,8 @@ async def submit(services: Services, record: ControlRecord | CorrectionRecord, t
             return await history.outcome(conn, record.tenant_id, record.event_id)
 
     with services.outcomes.expecting(record.event_id) as event:
-        await services.appender.send(out)
+        with crash_point("request.produce"):
+            await services.appender.send(out)
         event.set()  # a repeated request may have its outcome already
         found = await first_outcome(event, read, OUTCOME_WAIT_S)
     if found is not None and found.kind == REFUSED:
@@ -92,7 +94,7 @@ async def once(
         return replayed(claim, fingerprint(*parts))
     try:
         answer = await work(claim.request_id)
-        async with borrowed(services.connections) as conn:
+        async with borrowed(services.connections, commit="key.settle") as conn:
             await services.idempotency.settle(conn, claim, fingerprint(*parts), str(parts[1]), answer)
     except Refused:
         await services.idempotency.release(claim)

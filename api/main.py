@@ -9,7 +9,7 @@ import signal
 import uvicorn
 
 from api.app import create_app
-from runtime import telemetry
+from runtime import faults, telemetry
 from runtime.settings import Settings
 
 GRACE_S = 10
@@ -22,6 +22,7 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     settings = Settings.read(os.environ)
     telemetry.configure("api", settings.log_level)
+    faults.arm("api", settings.faults)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,

@@ -10,7 +10,7 @@ import signal
 from effects.leadership import lead
 from effects.schedule import run_all
 from effects.world import World
-from runtime import health, postgres, telemetry
+from runtime import faults, health, postgres, telemetry
 from runtime.errors import Unavailable
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
@@ -73,7 +73,8 @@ def main() -> None:
     """Serves until told to stop."""
     settings = Settings.read(os.environ)
     telemetry.configure("effects", settings.log_level)
-    with postgres.connection(settings.postgres_dsn) as conn:
+    faults.arm("effects", settings.faults)
+    with postgres.connection(settings.postgres_dsn, autocommit=True) as conn:
         postgres.check_schema(conn)
     asyncio.run(serve(settings))
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from projections.applying import apply_facts
 from projections.history.queries import OUTCOME_CHANNEL
 from projections.search.indexer import Indexer
-from runtime import telemetry
+from runtime import faults, telemetry
 from runtime.consumer import ConsumerLoop, StopPartition, Subscription
 from runtime.health import Health, serve
 from runtime.kafka import Incoming
@@ -67,7 +67,7 @@ class Projector:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Projects until `stop`; raises when the process must be started again."""
-    with connection(settings.postgres_dsn) as conn:
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
         check_schema(conn)
     health = Health()
     server = serve(health, settings.health_port, settings.health_host)
@@ -89,6 +89,7 @@ def main() -> None:
     """Runs the process until SIGTERM."""
     settings = Settings.read(os.environ)
     telemetry.configure(NAME, settings.log_level)
+    faults.arm(NAME, settings.faults)
     stop = stop_signal()
     run(settings, stop)
 

@@ -24,9 +24,10 @@ from confluent_kafka import (
 
 from runtime import telemetry
 from runtime.errors import Fenced, Unavailable
+from runtime.faults import crash_point
 from runtime.health import Health
 from runtime.kafka import Incoming, consumer_config
-from runtime.postgres import Connection, connection, load_sql
+from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.settings import Kafka
 from runtime.telemetry import logger
 
@@ -163,7 +164,7 @@ class ConsumerLoop:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         prefix = self._kafka.topic_prefix
-        with connection(self._dsn) as conn:
+        with connection(self._dsn, autocommit=True) as conn, transaction(conn, "offsets.start"):
             for tp in partitions:
                 place = {
                     "consumer": self._consumer,
@@ -236,7 +237,7 @@ class ConsumerLoop:
             return
         ends = {record.topic: record.offset + 1 for record in records}
         started = time.monotonic()
-        with conn.transaction():
+        with transaction(conn, "batch.commit"):
             self._handler.apply(conn, partition, records)
             for topic, end in ends.items():
                 self._move(conn, topic, partition, end)
@@ -283,7 +284,8 @@ class ConsumerLoop:
             return
         offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in self._next.items()]
         try:
-            consumer.commit(offsets=offsets, asynchronous=True)
+            with crash_point("group.commit", _not_told):
+                consumer.commit(offsets=offsets, asynchronous=True)
             self._told = dict(self._next)
         except KafkaException as error:  # during a rebalance; ours are in PostgreSQL, these are for lag tools
             log.info("the group was not told", action="consumer.commit", error=str(error))
@@ -291,6 +293,10 @@ class ConsumerLoop:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._broker_away = True
+
+
+def _not_told(message: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, message))
 
 
 def _answers(consumer: Consumer) -> bool:

@@ -14,6 +14,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 
 from runtime import settings
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 
 REQUEST_TIMEOUT_S = 30
 _OK = frozenset({200, 201, 409})
@@ -48,9 +49,11 @@ class SearchEngine:
         """Creates an index and points the alias at it where there is none."""
         try:
             if not self._client.indices.exists(index=self.name(index)):
-                self._client.indices.create(index=self.name(index), body=dict(body))
+                with crash_point("index.create"):
+                    self._client.indices.create(index=self.name(index), body=dict(body))
             if not self._client.indices.exists_alias(name=self.name(alias)):
-                self._client.indices.put_alias(index=self.name(index), name=self.name(alias))
+                with crash_point("index.alias"):
+                    self._client.indices.put_alias(index=self.name(index), name=self.name(alias))
         except TransportError as error:
             if "resource_already_exists" not in str(error):
                 raise Unavailable(f"OpenSearch: {error}") from error

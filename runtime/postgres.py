@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 
 Connection = psycopg.Connection[TupleRow]
 AsyncConnection = psycopg.AsyncConnection[TupleRow]
@@ -87,12 +88,28 @@ def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> Pool:
     )
 
 
+@contextmanager
+def transaction(conn: Connection, commit: str) -> Iterator[None]:
+    """A transaction whose end is the crash point `commit`."""
+    with crash_point(commit, psycopg.OperationalError), conn.transaction():
+        yield
+
+
 @asynccontextmanager
-async def borrowed(connections: Pool) -> AsyncIterator[AsyncConnection]:
-    """A connection of the pool in one transaction; a lost database raises Unavailable."""
+async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncConnection]:
+    """A connection of the pool in one transaction; a lost database raises Unavailable.
+
+    It can only read, unless the crash point is named that its end is.
+    """
     try:
         async with connections.connection() as conn:
-            yield conn
+            await conn.set_read_only(not commit)
+            if not commit:
+                yield conn
+                return
+            with crash_point(commit, psycopg.OperationalError):
+                async with conn.transaction():
+                    yield conn
     except (*_AWAY, PoolTimeout) as error:
         raise Unavailable(f"PostgreSQL: {error}") from error
 

@@ -6,11 +6,13 @@ A setting `PALIMPSEST_X` may be given as `PALIMPSEST_X_FILE`, a file that holds 
 environment.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "PALIMPSEST_"
+_ORDER = re.compile(r"[\w-]+:[\w.]+:(before|after|failed):[1-9]\d*")
 
 
 class SettingsError(ValueError):
@@ -115,6 +117,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """A testing aid: where a process finds orders to crash, and those it starts with. No folder, no faults."""
+
+    folder: Path | None
+    given: tuple[str, ...]
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> "Faults":
+        """From `values`; raises SettingsError. For processes that need no other setting."""
+        source = Source(values)
+        folder = source.text("FAULT_DIR", "")
+        given = tuple(order for order in source.text("FAULT", "").split(",") if order)
+        for order in given:
+            if not _ORDER.fullmatch(order):
+                raise SettingsError(f"{PREFIX}FAULT must be process:effect:before|after|failed:number, not {order!r}")
+        if given and not folder:
+            raise SettingsError(f"{PREFIX}FAULT needs {PREFIX}FAULT_DIR, which remembers what was carried out")
+        return cls(folder=Path(folder) if folder else None, given=given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a process of ours is told."""
 
@@ -135,6 +158,7 @@ class Settings:
     health_port: int
     log_level: str
     temp_dir: Path
+    faults: Faults
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> "Settings":
@@ -161,6 +185,7 @@ class Settings:
             health_port=source.number("HEALTH_PORT", 0),
             log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             temp_dir=Path(source.text("TEMP_DIR", "/tmp")),
+            faults=Faults.read(values),
         )
 
 

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
+from tests.crash_sites import sites, sources, unguarded
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("schemas", "runtime", "streams", "projections", "effects", "api", "cli", "local", "bench", "tests")
 MODULE_LINES = 400
@@ -52,3 +56,37 @@ def test_no_drawers() -> None:
 def test_nothing_is_left_unfinished() -> None:
     own = str(Path(__file__).relative_to(ROOT))
     assert not [name for name, text in _modules().items() if name != own and UNFINISHED.search(text)]
+
+
+def test_every_outside_effect_stands_in_a_crash_point() -> None:
+    assert [finding for path, text in sources().items() for finding in unguarded(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        "self._producer.send(out)",
+        "self._producer.flush()",
+        "await world.producer.send(out)",
+        "await asyncio.to_thread(self._objects.put, key, data)",
+        "world.objects.delete(keys)",
+        "self._engine.write(ALIAS, documents)",
+        "consumer.commit(offsets=offsets)",
+        "conn.commit()",
+        "conn.transaction()",
+        "engine.run(chunks)",
+        "with connection(dsn) as conn: pass",
+        "async with borrowed(connections) as conn: await conn.execute(sql['note_nudge'])",
+    ],
+)
+def test_an_effect_without_a_crash_point_is_found(effect: str) -> None:
+    bare = f"async def act():\n    {effect}\n"
+    assert len(unguarded("streams/new.py", bare)) == 1
+    guarded = f"async def act():\n    with crash_point('new.effect'):\n        {effect}\n"
+    assert unguarded("streams/new.py", guarded) == []
+    assert sites({"effects/new.py": guarded}) == ["effects:new.effect"]
+
+
+def test_a_function_made_inside_a_crash_point_does_not_count_as_guarded() -> None:
+    text = "with crash_point('new.effect'):\n    def later():\n        store.put(key, data)\n"
+    assert len(unguarded("streams/new.py", text)) == 1

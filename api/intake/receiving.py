@@ -27,6 +27,7 @@ from api.services import Services
 from api.shapes import Job
 from projections.jobs import queries as jobs
 from runtime.errors import Refused, Unavailable
+from runtime.faults import crash_point
 from runtime.postgres import borrowed
 from runtime.telemetry import logger
 from schemas.identity import event_id, job_id_for
@@ -152,13 +153,14 @@ class Intake:
         upload = await self._record(claim, job_id, taken, audio)
         out = await services.appender.encoded(upload, upload_topic(audio.size_bytes))
         answer = _accepted(accepted_job(upload))
-        async with borrowed(services.connections) as conn:
+        async with borrowed(services.connections, commit="acceptance.commit") as conn:
             if not await accept(conn, upload, out):
                 raise Refused("key_in_flight", "Another request with this Idempotency-Key was quicker.")
             await services.idempotency.settle(conn, claim, _print(taken.options, audio.sha256), job_id, answer)
         log.info("accepted an upload", action="upload.accepted", job_id=job_id, size_bytes=audio.size_bytes)
         try:
-            await services.appender.send(out)
+            with crash_point("upload.produce"):
+                await services.appender.send(out)
         except Unavailable as error:
             log.warning("will be produced later", action="upload.later", job_id=job_id, trouble=str(error))
         return answer

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 
 from runtime.errors import Refused, Unavailable
+from runtime.faults import crash_point
 from runtime.objects import PART_BYTES, ObjectStore, Upload
 from runtime.telemetry import logger, upload_bytes
 from schemas.values import StoredObject
@@ -66,11 +67,13 @@ class StoringSink(HashingSink):
             raise Refused("empty_upload", "The file is empty.")
         await self._after_part()
         if self._upload is None:
-            await asyncio.to_thread(self._store.put, self._key, self._held)
+            with crash_point("audio.put"):
+                await asyncio.to_thread(self._store.put, self._key, self._held)
         else:
             if self._held:
                 await self._store_part()
-            await asyncio.to_thread(self._store.finish, self._upload, self._tags)
+            with crash_point("audio.finish"):
+                await asyncio.to_thread(self._store.finish, self._upload, self._tags)
         self._held = bytearray()
         return StoredObject(key=self._key, size_bytes=self.size_bytes, sha256=self.sha256())
 
@@ -80,14 +83,17 @@ class StoringSink(HashingSink):
         if self._upload is None:
             return
         try:
-            await asyncio.to_thread(self._store.abort, self._upload)
+            with crash_point("audio.abort"):
+                await asyncio.to_thread(self._store.abort, self._upload)
         except Unavailable as error:
             log.warning("an upload was left behind", action="upload.left", trouble=str(error))
 
     async def _store_part(self) -> None:
         if self._upload is None:
-            self._upload = await asyncio.to_thread(self._store.begin, self._key)
+            with crash_point("audio.begin"):
+                self._upload = await asyncio.to_thread(self._store.begin, self._key)
         number = len(self._tags) + 1
-        self._tags.append(await asyncio.to_thread(self._store.part, self._upload, number, self._held))
+        with crash_point("audio.part"):
+            self._tags.append(await asyncio.to_thread(self._store.part, self._upload, number, self._held))
         self._held.clear()
         await self._after_part()

@@ -83,7 +83,7 @@ class Idempotency:
         if key is None:
             return new
         values = {"tenant_id": tenant_id, "key": key, "lease_s": LEASE_S}
-        async with borrowed(self._connections) as conn:
+        async with borrowed(self._connections, commit="key.claim") as conn:
             answer = await conn.execute(
                 self._sql["claim_key"].encode(),
                 values | {"request_id": new.request_id, "holder": new.holder},
@@ -105,19 +105,19 @@ class Idempotency:
 
     async def renew(self, claim: Claim) -> None:
         """Holds the claim for another lease; raises Refused where another request has taken it over."""
-        await self._held(claim, "renew_key", {"lease_s": LEASE_S})
+        await self._held(claim, "renew_key", {"lease_s": LEASE_S}, commit="key.renew")
 
     async def release(self, claim: Claim) -> None:
         """Gives the key back: nothing was done under it."""
-        await self._given_up(claim, "release_key")
+        await self._given_up(claim, "release_key", commit="key.release")
 
     async def lapse(self, claim: Claim) -> None:
         """Ends the lease: something may have been done under it, so that the next attempt must repeat it."""
-        await self._given_up(claim, "lapse_key")
+        await self._given_up(claim, "lapse_key", commit="key.lapse")
 
-    async def _given_up(self, claim: Claim, name: str) -> None:
+    async def _given_up(self, claim: Claim, name: str, *, commit: str) -> None:
         if claim.key is not None:
-            async with borrowed(self._connections) as conn:
+            async with borrowed(self._connections, commit=commit) as conn:
                 await conn.execute(self._sql[name].encode(), _of(claim))
 
     async def settle(self, conn: AsyncConnection, claim: Claim, print_: str, job_id: str, answer: Answer) -> None:
@@ -138,10 +138,10 @@ class Idempotency:
         if done.rowcount != 1:
             raise _taken_over()
 
-    async def _held(self, claim: Claim, name: str, values: dict[str, object]) -> None:
+    async def _held(self, claim: Claim, name: str, values: dict[str, object], *, commit: str) -> None:
         if claim.key is None:
             return
-        async with borrowed(self._connections) as conn:
+        async with borrowed(self._connections, commit=commit) as conn:
             done = await conn.execute(self._sql[name].encode(), _of(claim) | values)
         if done.rowcount != 1:
             raise _taken_over()

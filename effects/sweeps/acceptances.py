@@ -9,6 +9,7 @@ from typing import Any
 
 from effects.world import World
 from projections.jobs import upkeep as jobs
+from runtime.faults import crash_point
 from runtime.kafka import Outgoing
 from runtime.postgres import AsyncConnection, borrowed, load_sql
 from runtime.telemetry import acceptances_repeated, logger
@@ -24,7 +25,7 @@ log = logger(__name__)
 
 async def repeat_acceptances(world: World) -> int:
     """Produces what has not arrived, forgets what has; the number of records produced."""
-    async with borrowed(world.connections) as conn:
+    async with borrowed(world.connections, commit="acceptances.forget") as conn:
         rows = await _old(conn)
         known = await jobs.known(conn, [row[0] for row in rows])
         erased = await jobs.erased_among(conn, [row[0] for row in rows])
@@ -35,9 +36,10 @@ async def repeat_acceptances(world: World) -> int:
     due = [row for row in missing if row[-1]]
     for row in due:
         log.warning("an acceptance is not in the log", action="acceptance.repeat", job_id=row[0])
-        await world.producer.send(_outgoing(row))
+        with crash_point("acceptance.produce"):
+            await world.producer.send(_outgoing(row))
         acceptances_repeated.inc()
-    async with borrowed(world.connections) as conn:
+    async with borrowed(world.connections, commit="acceptances.note") as conn:
         await _execute(conn, "note_repeat", job_ids=[row[0] for row in due])
     return len(due)
 

@@ -5,6 +5,7 @@ is appended, so without this the last words of an erased job could stay on a qui
 """
 
 from effects.world import World
+from runtime.faults import crash_point
 from runtime.kafka import Outgoing
 from runtime.postgres import borrowed, load_sql
 from schemas.identity import nudge_key
@@ -19,9 +20,9 @@ async def nudge(world: World) -> int:
         fresh = {row[0] for row in await answer.fetchall()}
     due = [partition for partition in range(world.kafka.partitions) if partition not in fresh]
     for partition in due:
-        await world.producer.send(
-            Outgoing(topic=TRANSCRIPTS, partition=partition, key=nudge_key(partition), value=None)
-        )
-        async with borrowed(world.connections) as conn:
+        out = Outgoing(topic=TRANSCRIPTS, partition=partition, key=nudge_key(partition), value=None)
+        with crash_point("nudge.produce"):
+            await world.producer.send(out)
+        async with borrowed(world.connections, commit="nudges.note") as conn:
             await conn.execute(sql["note_nudge"].encode(), {"partition": partition})
     return len(due)

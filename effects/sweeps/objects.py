@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from effects.sweeps.decisions import Ended, Keep, keep, prefixes
 from effects.world import World
 from projections.jobs import upkeep as jobs
+from runtime.faults import crash_point
 from runtime.postgres import AsyncConnection, borrowed, load_sql
 from runtime.telemetry import logger, objects_deleted
 
@@ -75,7 +76,7 @@ async def _sweep_job(world: World, job: Ended) -> int:
     if kept is Keep.EVERYTHING:
         return 0
     number = await asyncio.to_thread(_delete, world, prefixes(job, kept))
-    async with borrowed(world.connections) as conn:
+    async with borrowed(world.connections, commit="objects.note") as conn:
         if kept is Keep.NOTHING:
             await _forget(conn, job.job_id)
         final = now_ms - job.ended_at_ms >= SETTLED_MS
@@ -88,7 +89,8 @@ async def _sweep_job(world: World, job: Ended) -> int:
 
 def _delete(world: World, wanted: Sequence[str]) -> int:
     keys = [key for prefix in wanted for key in world.objects.keys(prefix)]
-    world.objects.delete(keys)
+    with crash_point("objects.delete"):
+        world.objects.delete(keys)
     return len(keys)
 
 

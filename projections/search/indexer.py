@@ -19,8 +19,9 @@ from projections.search.index import ALIAS, INDEX, index_body
 from projections.transcripts.speakers import SpeakerRow, Speakers
 from runtime import telemetry
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 from runtime.opensearch import Document, SearchEngine
-from runtime.postgres import Connection, connection, load_sql
+from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.telemetry import logger
 
 BATCH_SEGMENTS = 1_000
@@ -104,7 +105,7 @@ class Indexer:
         pace = Pace()
         while not self._stopping.is_set():
             try:
-                with connection(self._dsn) as conn:
+                with connection(self._dsn, autocommit=True) as conn:
                     set_json_loads(msgspec.json.decode, conn)
                     pace = self._drain(conn, pace)
             except Unavailable as error:
@@ -128,15 +129,15 @@ class Indexer:
     def _one_batch(self, conn: Connection, limit: int) -> bool:
         """Indexes the oldest marks; False when there were none."""
         behind = self.documents(conn, limit)
-        conn.commit()
         if not behind.sources:
             telemetry.search_pending.set(0)
             return False
         for bulk in bulks(behind.documents):
-            self._engine.write(ALIAS, [_outgoing(each) for each in bulk])
-        conn.execute(self._sql["strike"].encode(), _columns(behind.sources))
+            with crash_point("documents.write"):
+                self._engine.write(ALIAS, [_outgoing(each) for each in bulk])
+        with transaction(conn, "marks.strike"):
+            conn.execute(self._sql["strike"].encode(), _columns(behind.sources))
         waiting = conn.execute(self._sql["waiting"].encode(), {"partitions": list(self._partitions)}).fetchone()
-        conn.commit()
         telemetry.search_pending.set(waiting[0] if waiting else 0)
         telemetry.documents_indexed.inc(len(behind.documents))
         return True

@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection as Pipe
 
 import structlog
 
-from runtime import telemetry
+from runtime import faults, telemetry
 from runtime.errors import ObjectMissing, Unavailable
+from runtime.faults import crash_point
 from runtime.objects import SmallObjects
 from runtime.postgres import Connection, connection
 from runtime.registry import Registry
@@ -28,6 +29,7 @@ from streams.assembler.completion import AssemblyFinished
 from streams.assembler.speakers import ChunkEvidence
 from streams.assembler.store import Store
 
+NAME = "assembler-child"
 FETCHES_AT_ONCE = 8
 
 log = telemetry.logger(__name__)
@@ -66,7 +68,8 @@ def main(pipe: Pipe, settings: Settings) -> None:
     """Serves tasks until the parent is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the parent ends us; a signal to the group is meant for it
-    telemetry.configure("assembler-child", settings.log_level)
+    telemetry.configure(NAME, settings.log_level)
+    faults.arm(NAME, settings.faults)
     bench = Bench(settings)
     try:
         pipe.send(None)
@@ -94,7 +97,8 @@ class Bench:
         try:
             with connection(self._dsn, autocommit=True) as conn:
                 material = self._material(conn, task)
-            finished = assemble(task, material)
+            with crash_point("assembly.run"):
+                finished = assemble(task, material)
         except Unavailable as error:
             return NotNow(message=str(error))
         except ResultsMissing as error:
@@ -132,7 +136,9 @@ class Bench:
 
     def _fetch(self, record: records.ChunkDiarized, wanted: Wanted) -> ChunkEvidence | None:
         try:
-            evidence = unpack(self._objects.get(record.evidence.key))
+            with crash_point("evidence.get"):
+                data = self._objects.get(record.evidence.key)
+            evidence = unpack(data)
         except (ObjectMissing, UnreadableEvidence) as error:
             log.warning("speaker evidence is lost", action="assembly.evidence_lost", index=record.index, why=str(error))
             return None

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-from runtime import telemetry
+from runtime import faults, telemetry
 from runtime.consumer import ConsumerLoop, Subscription
 from runtime.errors import Fenced
+from runtime.faults import crash_point
 from runtime.health import Health, serve
 from runtime.kafka import EventProducer, Incoming
-from runtime.postgres import Connection, check_schema, connection
+from runtime.postgres import Connection, check_schema, connection, transaction
 from runtime.registry import Registry
 from runtime.settings import Settings
 from runtime.stopping import stop_signal
@@ -60,9 +61,9 @@ class Assembler:
         self._pending, self._orders = [], []
         self._claims = {}
         for partition in sorted(partitions):
-            with conn.transaction():
+            with transaction(conn, "claim.commit"):
                 self._claims[partition] = self._store.claim(conn, partition)
-            with conn.transaction():
+            with transaction(conn, "leftovers.commit"):
                 self._pending += self._store.outbox(conn, partition)
                 open_jobs = self._store.lock(conn, self._store.assembling(conn, partition))
             self._orders += [(partition, state) for state in open_jobs.values()]
@@ -90,14 +91,14 @@ class Assembler:
     def _take_in(self, conn: Connection, finished: Finished) -> None:
         if finished.partition not in self._claims:
             return  # the partition went to another member, which assembles again
-        with conn.transaction():
+        with transaction(conn, "assembly.commit"):
             self._write(conn, finished.partition, [Given(input=finished.input)])
         self._after_commit(conn)
 
     def _chores(self, conn: Connection, now_s: float) -> None:
         prune = now_s - self._pruned_at_s > PRUNE_PERIOD_S
         for partition, claim in self._claims.items():
-            with conn.transaction():
+            with transaction(conn, "chores.commit"):
                 self._store.check_claim(conn, partition, claim)
                 batch = self._batch(partition, {}, set())
                 for incoming in self._store.expired(conn, partition, PARKED_S):
@@ -175,9 +176,11 @@ class Assembler:
 
     def _publish(self, conn: Connection, slots: list[Slot]) -> None:
         for slot in slots:
-            self._producer.send(slot.out)
-        self._producer.flush()
-        with conn.transaction():
+            with crash_point("outbox.produce"):
+                self._producer.send(slot.out)
+        with crash_point("outbox.flush"):
+            self._producer.flush()
+        with transaction(conn, "outbox.sent"):
             self._store.sent(conn, slots)
 
 
@@ -221,6 +224,7 @@ def main() -> None:
     """Entry point of `python -m streams.assembler.worker`."""
     settings = Settings.read(os.environ)
     telemetry.configure(NAME, settings.log_level)
+    faults.arm(NAME, settings.faults)
     stop = stop_signal()
     run(settings, stop)
     log.info("stopped", action="assembler.stopped")

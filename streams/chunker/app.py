@@ -14,8 +14,9 @@ import faust
 import mode
 from structlog.contextvars import bound_contextvars
 
-from runtime import health, kafka, postgres, telemetry
+from runtime import faults, health, kafka, postgres, telemetry
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 from runtime.objects import ObjectStore
 from runtime.registry import Registry
 from runtime.settings import Settings
@@ -129,7 +130,8 @@ class Chunker(mode.Service):
 
     async def _bury(self, incoming: kafka.Incoming, cause: str, message: str, tries: int) -> None:
         letter = kafka.dead_letter(incoming, self._config.kafka.group(self._group), cause, message, tries)
-        await send(self.app, self._config.kafka.topic(DEAD_LETTERS), letter)
+        with crash_point("dead_letter.produce"):
+            await send(self.app, self._config.kafka.topic(DEAD_LETTERS), letter)
         telemetry.dead_letters.labels(cause).inc()
         log.error("put on the dead-letter topic", action="record.dead", cause=cause, error=message)
 
@@ -162,7 +164,8 @@ def main() -> None:
     """Runs until SIGTERM, which lets the file in hand be finished; exits with 1 when it must be restarted."""
     config = Settings.read(os.environ)
     telemetry.configure(process_name(config.upload_topic), config.log_level)
-    with postgres.connection(config.postgres_dsn) as conn:
+    faults.arm(process_name(config.upload_topic), config.faults)
+    with postgres.connection(config.postgres_dsn, autocommit=True) as conn:
         postgres.check_schema(conn)
     registry = Registry(config.registry_url)
     registry.resolve_all()

@@ -7,6 +7,7 @@ acknowledged before it commits it. Knows no event.
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from faust.types import TP, AppT
 
 from runtime import settings, telemetry
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 from runtime.kafka import SESSION_TIMEOUT_MS, Outgoing
 from runtime.telemetry import logger
 
@@ -50,6 +52,11 @@ class CommittingConsumer(driver.Consumer):
         except Exception as error:
             log.warning("no commit before the rebalance", action="consumer.no_commit", error=repr(error))
         await super().on_partitions_revoked(revoked)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        with crash_point("offsets.commit", KafkaError):
+            committed: bool = await super()._commit(offsets)
+        return committed
 
 
 class CrashOnlyTransport(driver.Transport):

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from runtime.errors import ObjectMissing, Unavailable
+from runtime.faults import crash_point
 from runtime.objects import ObjectStore
 from runtime.telemetry import audio_seconds, logger
 from schemas.records import AudioRejected, Record, UploadReceived
 from schemas.topics import lane_topic
-from schemas.values import MediaInfo, PlannedChunk
+from schemas.values import MediaInfo, PlannedChunk, StoredObject
 from streams.chunker import plan
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Opened, Rejected
 from streams.chunker.sandbox import DecoderCrashed, Decoders
@@ -123,9 +124,10 @@ class Preparation:
         file.seek(0)
         file.truncate()
         room = upload.audio.size_bytes
-        for piece in self._outlets.objects.stream(upload.audio.key):
-            file.write(piece[:room])
-            room -= min(room, len(piece))
+        with crash_point("audio.get"):
+            for piece in self._outlets.objects.stream(upload.audio.key):
+                file.write(piece[:room])
+                room -= min(room, len(piece))
         file.flush()
         file.seek(0)
 
@@ -147,14 +149,15 @@ class Preparation:
         end_ms = chunks[-1].end_ms
         lane = plan.lane_at(upload, end_ms, self._rules.interactive_audio_s)
         prepared = plan.audio_prepared(upload, media, chunks, lane, _now_ms())
-        await self._outlets.send(prepared, self._rules.upload_topic)
+        with crash_point("plan.produce"):
+            await self._outlets.send(prepared, self._rules.upload_topic)
         audio_seconds.labels("chunker").inc(end_ms / 1000)
         log.info("prepared", action="upload.prepared", chunks=len(chunks), duration_ms=end_ms, lane=str(lane))
 
     async def _store_and_send(self, upload: UploadReceived, frame: ChunkEncoded) -> PlannedChunk:
         sha256 = hashlib.sha256(frame.flac).hexdigest()
         key = plan.chunk_object_key(upload, frame.index, sha256)
-        stored = await patiently(lambda: asyncio.to_thread(self._outlets.objects.put, key, frame.flac))
+        stored = await patiently(lambda: asyncio.to_thread(self._put, key, frame.flac))
         chunk = PlannedChunk(
             index=frame.index,
             start_ms=frame.start_ms,
@@ -163,13 +166,19 @@ class Preparation:
             object=stored,
         )
         lane = plan.lane_at(upload, chunk.end_ms, self._rules.interactive_audio_s)
-        await self._outlets.send(plan.chunk_cut(upload, chunk, lane, _now_ms()), lane_topic(lane))
+        with crash_point("chunk.produce"):
+            await self._outlets.send(plan.chunk_cut(upload, chunk, lane, _now_ms()), lane_topic(lane))
         self._outlets.progress()
         return chunk
 
+    def _put(self, key: str, data: bytes) -> StoredObject:
+        with crash_point("chunk.put"):
+            return self._outlets.objects.put(key, data)
+
     async def _reject(self, upload: UploadReceived, code: str, message: str) -> None:
         rejected: AudioRejected = plan.audio_rejected(upload, code, message, _now_ms())
-        await self._outlets.send(rejected, self._rules.upload_topic)
+        with crash_point("refusal.produce"):
+            await self._outlets.send(rejected, self._rules.upload_topic)
         log.info("rejected", action="upload.rejected", code=code)
 
 

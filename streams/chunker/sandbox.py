@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runtime import telemetry
+from runtime.faults import crash_point
 from runtime.telemetry import logger
 from streams.chunker.frames import (
     HEADER,
@@ -176,7 +177,8 @@ class Decoders:
         line = await self._decoder()
         last: Frame = request
         try:
-            line.hand_over(pack(request), source.fileno())
+            with crash_point("decoder.call", DecoderCrashed):
+                line.hand_over(pack(request), source.fileno())
             while not isinstance(last, Finished | Rejected):
                 frame = await line.frame(FRAME_TIMEOUT_S)
                 if not follows(last, frame):

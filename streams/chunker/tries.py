@@ -28,7 +28,7 @@ class Tries:
 
     async def begin(self, event_id: str) -> Begun:
         """Counts one more try."""
-        async with borrowed(self._connections) as conn:
+        async with borrowed(self._connections, commit="tries.begin") as conn:
             cursor = await conn.execute(self._sql["begin"].encode(), {"event_id": event_id})
             row = await cursor.fetchone()
         assert row is not None
@@ -36,20 +36,20 @@ class Tries:
 
     async def take_back(self, event_id: str) -> None:
         """The try ended for a reason that has nothing to do with the file."""
-        await self._run("take_back", event_id=event_id)
+        await self._run("take_back", commit="tries.take_back", event_id=event_id)
 
     async def answered(self, event_id: str) -> None:
         """The plan or the refusal is on its topic."""
-        await self._run("answered", event_id=event_id)
+        await self._run("answered", commit="tries.answered", event_id=event_id)
 
     async def forget(self, event_id: str) -> None:
         """The upload is answered; should somebody send it again on purpose, it is tried again."""
-        await self._run("forget", event_id=event_id)
+        await self._run("forget", commit="tries.forget", event_id=event_id)
 
     async def forget_old(self) -> None:
         """Deletes what is older than any record of the upload topics."""
-        await self._run("forget_old", days=KEPT_DAYS)
+        await self._run("forget_old", commit="tries.forget_old", days=KEPT_DAYS)
 
-    async def _run(self, name: str, **values: str | int) -> None:
-        async with borrowed(self._connections) as conn:
+    async def _run(self, name: str, *, commit: str, **values: str | int) -> None:
+        async with borrowed(self._connections, commit=commit) as conn:
             await conn.execute(self._sql[name].encode(), values)

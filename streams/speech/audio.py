@@ -19,6 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from runtime.errors import ObjectMissing, Unavailable
+from runtime.faults import crash_point
 from runtime.telemetry import logger
 from schemas.values import StoredObject
 from streams.speech.engines.protocol import SAMPLE_RATE_HZ
@@ -79,7 +80,7 @@ class AudioFetcher:
 
     def keep(self, key: str, data: bytes) -> Future[None]:
         """Stores an object, soon."""
-        return self._submit(lambda: self._patiently(lambda: self._store.put(key, data)))
+        return self._submit(lambda: self._patiently(lambda: self._put(key, data)))
 
     def close(self) -> None:
         """Stops fetching; what is not there yet never will be."""
@@ -88,10 +89,18 @@ class AudioFetcher:
 
     def _fetch(self, obj: StoredObject) -> Audio:
         try:
-            data = self._patiently(lambda: self._store.get(obj.key))
+            data = self._patiently(lambda: self._get(obj.key))
         except ObjectMissing:
             return Missing()
         return read(data, obj.sha256)
+
+    def _get(self, key: str) -> bytes:
+        with crash_point("chunk.get"):
+            return self._store.get(key)
+
+    def _put(self, key: str, data: bytes) -> None:
+        with crash_point("evidence.put"):
+            self._store.put(key, data)
 
     def _submit(self, work: Callable[[], _T]) -> Future[_T]:
         future = self._pool.submit(work)

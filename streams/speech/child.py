@@ -16,7 +16,9 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from runtime import telemetry
+from runtime import faults, telemetry
+from runtime.faults import crash_point
+from runtime.settings import Faults
 from schemas import evidence
 from schemas.values import Task
 from streams.speech.engines import asr_engine, diarization_engine
@@ -50,13 +52,16 @@ def main(arguments: Sequence[str]) -> int:
 def _serve(pipe: Connection) -> int:
     start: Start = pipe.recv()
     _die_with(start.parent)
-    telemetry.configure(f"speech-{start.task}-model", start.log_level)
+    name = f"speech-{start.task}-model"
+    telemetry.configure(name, start.log_level)
+    faults.arm(name, Faults.read(os.environ))
     engine: AsrEngine | DiarizationEngine = (
         asr_engine(start.speech) if start.task is Task.ASR else diarization_engine(start.speech)
     )
     began = time.monotonic()
     try:
-        info = engine.load()
+        with crash_point("model.load", EngineUnavailable):
+            info = engine.load()
     except EngineUnavailable as error:
         pipe.send(Unloadable(message=str(error)))
         return 1
@@ -68,7 +73,8 @@ def _serve(pipe: Connection) -> int:
 
 def _run(engine: AsrEngine | DiarizationEngine, batch: Batch) -> Done:
     began = time.monotonic()
-    outcomes = engine.run([_audio(chunk) for chunk in batch.chunks])
+    with crash_point("model.run", RuntimeError):
+        outcomes = engine.run([_audio(chunk) for chunk in batch.chunks])
     if len(outcomes) != len(batch.chunks):
         raise RuntimeError(f"{len(outcomes)} outcomes for {len(batch.chunks)} chunks")
     elapsed_ms = round((time.monotonic() - began) * 1000)

@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from runtime import telemetry
 from runtime.errors import Unavailable
+from runtime.faults import crash_point
 from runtime.kafka import Incoming, consumer_config
 from runtime.settings import Kafka
 from runtime.telemetry import logger
@@ -122,7 +123,8 @@ class Intake:
             for place, commit in due.items()
         ]
         try:
-            answers = self._consumer.commit(offsets=offsets, asynchronous=False)
+            with crash_point("offsets.commit", _timed_out):
+                answers = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             return self._commit_later(error.args[0])
         for answer in answers or ():
@@ -219,3 +221,7 @@ class Intake:
 
     def _place(self, partition: TopicPartition) -> Place:
         return Place(partition.topic.removeprefix(self._kafka.topic_prefix), partition.partition)
+
+
+def _timed_out(message: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, message))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runtime import telemetry
+from runtime.faults import crash_point
 from runtime.kafka import EventProducer, Incoming, dead_letter, outgoing
 from runtime.settings import Kafka
 from runtime.telemetry import logger
@@ -83,13 +84,15 @@ class Publisher:
             partition=incoming.partition,
             offset=incoming.offset,
         )
-        self._producer.send(dead_letter(incoming, self._group, cause, message, tries))
+        with crash_point("dead_letter.produce"):
+            self._producer.send(dead_letter(incoming, self._group, cause, message, tries))
         self._queued = True
 
     def flush(self) -> None:
         """Returns when the broker has all that was queued; raises Unavailable."""
         if self._queued:
-            self._producer.flush()
+            with crash_point("answers.flush"):
+                self._producer.flush()
             self._queued = False
 
     def _keep(self, cuts: Sequence[ChunkCut], outcomes: Sequence[Outcome]) -> list[StoredObject | None]:
@@ -126,7 +129,9 @@ class Publisher:
         self.failed(chunk.cut, failure)
 
     def _send(self, record: TranscriptionRecord) -> None:
-        self._producer.send(outgoing(record, TRANSCRIPTIONS, self._codec, self._partitions, self._source))
+        out = outgoing(record, TRANSCRIPTIONS, self._codec, self._partitions, self._source)
+        with crash_point("answer.produce"):
+            self._producer.send(out)
         self._queued = True
         outcome = "failed" if isinstance(record, ChunkFailed) else "done"
         telemetry.chunks_answered.labels(self._task, outcome).inc()

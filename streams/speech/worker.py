@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from runtime import telemetry
+from runtime import faults, telemetry
 from runtime.errors import Unavailable
 from runtime.health import STUCK_AFTER_S, Health, serve
 from runtime.objects import SmallObjects
@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, EngineUnavailable) as error:
         parser.error(str(error))
     telemetry.configure(f"speech-{task}", settings.log_level)
+    faults.arm(f"speech-{task}", settings.faults)
     stop = stop_signal()
     # A batch may take as long as its limit, twice where it is tried again: not to be finished yet is not to be stuck.
     health = Health(stuck_after_s=STUCK_AFTER_S + 2 * settings.speech.batch_timeout_s)

@@ -52,7 +52,7 @@ async def accepted(world: World, settings: Settings, number: int) -> bytes:
     """Records an acceptance of a moment ago; its final bytes."""
     codec = Codec(Registry(settings.registry_url))
     out = outgoing(upload(number), "uploads", codec, settings.kafka.partitions, "test")
-    async with borrowed(world.connections) as conn:
+    async with borrowed(world.connections, commit="test") as conn:
         assert await accept(conn, upload(number), out)
         assert not await accept(conn, upload(number), out)
     assert out.value is not None
