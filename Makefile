@@ -4,6 +4,8 @@
 #   make demo EXIT=1   the same, and stop at the end
 #   make up | down     the local stack
 #   make test | check | bench
+#   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
+#   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
 #   make lock          resolve packages and engine artifacts anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +14,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench lock
+.PHONY: setup demo up down test check bench hostile fuzz lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -40,6 +42,12 @@ check: setup
 
 bench: setup
 	@exec $(RUN) -m cli bench $(ARGS)
+
+hostile: setup
+	@exec $(RUN) -m tests.hostile corpus
+
+fuzz: setup
+	@exec $(RUN) -m tests.hostile fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5)
 
 lock:
 	@"$(PYTHON)" -I local/bootstrap.py lock

@@ -6,21 +6,21 @@ that, one DecodeRequest with a file descriptor. Out: Opened, a ChunkEncoded for 
 or Rejected. Knows no Kafka, no object store, no secret (its environment is empty) and no file but the one it is given.
 """
 
-import ctypes
 import io
 import os
-import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 
 import av
 import av.logging
 import soundfile
 
+from streams.chunker.budget import Budget
 from streams.chunker.cut import SAMPLE_RATE_HZ, SAMPLES_PER_MS, Chunk, Cutter, Samples
-from streams.chunker.decode import Media, MediaRefused
+from streams.chunker.decode import Media, MediaRefused, refused
 from streams.chunker.frames import (
     HEADER,
     MAX_BODY_BYTES,
@@ -34,19 +34,11 @@ from streams.chunker.frames import (
     pack,
     unpack,
 )
+from streams.chunker.locks import die_with_parent, lock_in
 from streams.chunker.loudness import Leveler
 
-MEMORY_BYTES = 2_000_000_000
-CPU_S = 60
-DECODED_S_PER_CPU_S = 60
-OPEN_FILES = 32
 # Larger levels save a hundredth of the bytes.
 FLAC_COMPRESSION = 0.5
-_NOBODY = 65_534
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
 
 
 def main() -> int:
@@ -73,23 +65,50 @@ def serve(line: socket.socket) -> int:
     request, file = _receive(line)
     if request is None:
         return 0
+    mouth = _Mouth(line)
+    budget = Budget(request.max_audio_s, lambda: mouth.say(_rejected(refused("too_complex"))))
     with os.fdopen(file, "rb", buffering=0) as source:
-        _allow_cpu(0, request.max_audio_s)
         for frame in answer(source, request):
-            line.sendall(pack(frame))
-            if isinstance(frame, ChunkEncoded):
-                _allow_cpu(frame.end_ms // 1000, request.max_audio_s)
+            mouth.say(frame)
+            budget.decoded(frame.end_ms // 1000 if isinstance(frame, ChunkEncoded) else 0)
     return 0
+
+
+class _Mouth:
+    """Says one frame at a time, from whatever thread, and nothing after the last word."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._lock = threading.Lock()
+        self._over = False
+
+    def say(self, frame: Frame) -> None:
+        with self._lock:
+            if not self._over:
+                self._line.sendall(pack(frame))
+            self._over = isinstance(frame, Finished | Rejected)
 
 
 def answer(source: io.FileIO, request: DecodeRequest) -> Iterator[Frame]:
     """All frames that follow a request."""
     try:
         media = Media(source)
+        if media.declared_s > request.max_audio_s:
+            raise _too_long(request.max_audio_s)
         yield media.info
         yield from _chunks(media, request.max_audio_s)
     except MediaRefused as refusal:
-        yield Rejected(code=refusal.code, message=refusal.message)
+        yield _rejected(refusal)
+    except MemoryError:
+        yield _rejected(refused("too_complex"))
+
+
+def _rejected(refusal: MediaRefused) -> Rejected:
+    return Rejected(code=refusal.code, message=refusal.message)
+
+
+def _too_long(max_audio_s: int) -> MediaRefused:
+    return MediaRefused("too_long", f"The recording is longer than {_hours(max_audio_s)}, the most allowed.")
 
 
 def _chunks(media: Media, max_audio_s: int) -> Iterator[Frame]:
@@ -97,7 +116,7 @@ def _chunks(media: Media, max_audio_s: int) -> Iterator[Frame]:
     for block in media.blocks():
         decoded += len(block)
         if decoded > max_audio_s * SAMPLE_RATE_HZ:
-            raise MediaRefused("too_long", f"The recording is longer than {_hours(max_audio_s)}, the most allowed.")
+            raise _too_long(max_audio_s)
         yield from map(_encoded, cutter.feed(leveler.feed(block)))
     yield from map(_encoded, cutter.feed(leveler.finish()))
     yield from map(_encoded, cutter.finish())
@@ -125,49 +144,6 @@ def encode_flac(samples: Samples) -> bytes:
     out = io.BytesIO()
     soundfile.write(out, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16", compression_level=FLAC_COMPRESSION)
     return out.getvalue()
-
-
-def lock_in() -> tuple[str, ...]:
-    """Gives up what a decoder does not need; returns the names of what took hold."""
-    limits = {
-        resource.RLIMIT_AS: MEMORY_BYTES,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
-    locks = ["limits"]
-    if os.getuid() == 0 and _become_nobody():
-        locks.append("nobody")
-    _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
-        locks.append("no_new_privileges")
-    # After the change of user, which would undo it.
-    die_with_parent()
-    return tuple(locks)
-
-
-def die_with_parent() -> None:
-    """Has the kernel kill this process when the one that started it ends; a fork does not inherit it."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _become_nobody() -> bool:
-    """Another user than our processes', so that their memory and environment cannot be read; not inside bubblewrap."""
-    try:
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    except OSError:
-        return False
-    return True
-
-
-def _allow_cpu(decoded_s: int, max_audio_s: int) -> None:
-    """CPU time grows with what was decoded: a file that burns time without giving sound is stopped early."""
-    most = CPU_S + max_audio_s // DECODED_S_PER_CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (min(CPU_S + decoded_s // DECODED_S_PER_CPU_S, most), most))
 
 
 def _receive(line: socket.socket) -> tuple[DecodeRequest | None, int]:

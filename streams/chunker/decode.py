@@ -6,7 +6,7 @@ playlists and concatenations name other files and addresses. Headers lie: only d
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streams.chunker.cut import SAMPLE_RATE_HZ, Samples
 from streams.chunker.frames import Opened
+from streams.chunker.source import Source
 
 OPTIONS = {
     "format_whitelist": "wav,mp3,flac,ogg,mov,mp4,m4a,matroska,webm,aac,aiff,asf",
@@ -28,8 +29,8 @@ _GATHERED_VALUES = 131_072
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 768_000
 MAX_BROKEN_PACKETS = 10_000
-_SNIFF_BYTES = 16
-_MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"FORM", b"\x30\x26\xb2\x75")
+# Streams of frames that may come without a count of them: what is then said to be their length is a guess.
+_GUESSED_FORMATS = frozenset({"mp3", "aac"})
 
 
 class MediaRefused(Exception):
@@ -41,7 +42,8 @@ class MediaRefused(Exception):
         self.message = message
 
 
-def _refused(code: str) -> MediaRefused:
+def refused(code: str) -> MediaRefused:
+    """The refusal of a code."""
     return MediaRefused(code, REFUSALS[code])
 
 
@@ -53,16 +55,19 @@ REFUSALS = {
     "unsupported_audio": "The file's sound is in a form that cannot be decoded.",
     "protected": "The file is copy-protected and cannot be decoded.",
     "damaged": "The file is damaged: no sound could be decoded from it.",
+    "too_complex": "Reading the file takes more work than a recording needs.",
 }
 
 
 class Media:
-    """An opened file. `info` says what it is, `blocks` decodes it once."""
+    """An opened file. `info` says what it is, `declared_s` how long it claims to be, `blocks` decodes it once."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         """Raises MediaRefused."""
+        source = Source(file)
         self._container = _open(source)
-        self._stream = _audio_stream(self._container)
+        self._stream = _audio_stream(self._container, source)
+        self.declared_s = _declared_s(self._container, self._stream, source)
         context = self._stream.codec_context
         self.info = Opened(
             container=self._container.format.name,
@@ -84,7 +89,7 @@ class Media:
             some = some or len(block) > 0
             yield block
         if not some:
-            raise _refused("damaged")
+            raise refused("damaged")
 
     def _frames(self) -> Iterator[AudioFrame]:
         """Decoded frames; a broken packet is left out, a broken container ends the recording where it broke."""
@@ -104,30 +109,41 @@ class Media:
                     return
 
 
-def _open(source: BinaryIO) -> InputContainer:
-    head = source.read(_SNIFF_BYTES)
-    source.seek(0)
-    if not head:
-        raise _refused("empty_file")
+def _open(source: Source) -> InputContainer:
+    if not source.head:
+        raise refused("empty_file")
     try:
-        return av.open(source, "r", options=OPTIONS, buffer_size=_READ_BYTES, metadata_errors="replace")
+        # The stubs want a whole file object; three methods of it are used.
+        file = cast(BinaryIO, source)
+        return av.open(file, "r", options=OPTIONS, buffer_size=_READ_BYTES, metadata_errors="replace")
+    except av.error.MemoryError:
+        raise
     except (av.error.FFmpegError, ValueError) as error:
-        known = head.startswith(_MAGIC) or head[4:8] == b"ftyp"
-        raise _refused("damaged" if known else "not_audio") from error
+        raise refused("damaged" if source.is_media else "not_audio") from error
 
 
-def _audio_stream(container: InputContainer) -> AudioStream:
+def _declared_s(container: InputContainer, stream: AudioStream, source: Source) -> float:
+    """The length that the file claims; 0 where it claims none."""
+    if container.format.name in _GUESSED_FORMATS and not source.counts_its_frames:
+        return 0.0
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def _audio_stream(container: InputContainer, source: Source) -> AudioStream:
     if not container.streams.audio:
-        raise _refused("no_audio_track" if container.streams.video else "not_audio")
+        silent = "no_audio_track" if container.streams.video else "damaged" if source.is_media else "not_audio"
+        raise refused(silent)
     stream = container.streams.audio[0]
     # The stubs do not say that a stream without a decoder has no context.
     context: Any = stream.codec_context
     if context is None:
-        raise _refused("unsupported_audio")
+        raise refused("unsupported_audio")
     if _is_protected(context):
-        raise _refused("protected")
+        raise refused("protected")
     if not context.channels or not MIN_RATE_HZ <= context.sample_rate <= MAX_RATE_HZ:
-        raise _refused("unsupported_audio")
+        raise refused("unsupported_audio")
     context.thread_count = 1
     return stream
 
@@ -234,6 +250,6 @@ def _graph(first: AudioFrame) -> av.filter.Graph:
 
 def _whole_numbers(values: NDArray[Any]) -> Samples:
     """16-bit samples; what is not a number becomes silence, what is over full scale is clipped."""
-    flat = np.nan_to_num(values.reshape(-1), nan=0.0, posinf=0.0, neginf=0.0)
+    flat = np.clip(np.nan_to_num(values.reshape(-1), nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
     whole: Samples = np.clip(np.rint(flat * 32_768.0), -32_768, 32_767).astype(np.int16)
     return whole

@@ -12,7 +12,6 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import BinaryIO
 
 from runtime import telemetry
@@ -31,11 +30,11 @@ from streams.chunker.frames import (
     pack,
     unpack,
 )
+from streams.chunker.locks import readable_paths
 
 START_TIMEOUT_S = 30.0
 FRAME_TIMEOUT_S = 300.0
 _READ_AHEAD_BYTES = 256 * 1024
-_PACKAGES = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-I", "-B", "-m", "streams.chunker.child")
 # One thread: the process decodes one file on one core, and idle threads would reserve address space.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -52,8 +51,7 @@ def bubblewrap() -> tuple[str, ...]:
     program = shutil.which("bwrap")
     if program is None:
         return ()
-    seen = dict.fromkeys(("/usr", "/lib", "/lib64", "/bin", sys.base_prefix, sys.prefix, str(_PACKAGES)))
-    binds = [word for path in seen for word in ("--ro-bind-try", path, path)]
+    binds = [word for path in readable_paths() for word in ("--ro-bind-try", path, path)]
     return (
         *(program, "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
         *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/"),
@@ -149,8 +147,9 @@ async def _born(nursery: _Nursery) -> _Line:
 class Decoders:
     """Decoders for one file at a time. Use as an async context manager."""
 
-    def __init__(self) -> None:
-        self._enclosure: tuple[str, ...] = bubblewrap()
+    def __init__(self, enclosure: tuple[str, ...] | None = None) -> None:
+        """`enclosure` is a command that runs another one; bubblewrap, unless told."""
+        self._enclosure = bubblewrap() if enclosure is None else enclosure
         self._nursery: _Nursery | None = None
         self.sandbox = ""
 
