@@ -4,6 +4,7 @@
 #   make demo EXIT=1   the same, and stop at the end
 #   make up | down     the local stack
 #   make test | check | bench
+#   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
 #   make lock          resolve packages and engine artifacts anew
@@ -14,7 +15,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench hostile fuzz lock
+.PHONY: setup demo up down test check bench chaos hostile fuzz lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -42,6 +43,10 @@ check: setup
 
 bench: setup
 	@exec $(RUN) -m cli bench $(ARGS)
+
+chaos: setup
+	@exec $(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 hostile: setup
 	@exec $(RUN) -m tests.hostile corpus

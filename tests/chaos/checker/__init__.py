@@ -1,0 +1,1 @@
+"""The independent checker of a chaos run. It shares no code with the product: readers, folds and rules are its own."""

@@ -1,0 +1,143 @@
+"""The nemesis: carries the planned faults out, one after the other, and measures how long each target takes to be back.
+
+In: a plan and a world. Out: what was done to whom, and the seconds from each heal until the target answered again.
+It knows processes, signals and disks; of what they do it knows nothing.
+"""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from local import supervisor
+from local.errors import NotRunning
+from tests.chaos.plan import TWINNED, Fault, Kind
+from tests.chaos.world import TWIN, World
+
+RECOVERY_LIMIT_S = 300.0
+POLL_S = 0.25
+TWIN_STAYS_S = 6.0
+HANDS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How long a target took to answer again; None where it never did."""
+
+    target: str
+    kind: str
+    seconds: float | None
+
+
+@dataclass(slots=True)
+class Deeds:
+    """What was done."""
+
+    done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    recoveries: list[Recovery] = field(default_factory=list)
+    revived: list[str] = field(default_factory=list)
+
+
+class Nemesis:
+    """`run` returns when every planned fault was begun; `heal` ends those that still last."""
+
+    def __init__(self, world: World, faults: Sequence[Fault]) -> None:
+        self._world = world
+        self._faults = faults
+        self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="nemesis")
+        self._healed = threading.Event()
+        self._busy: set[str] = set()
+        self.deeds = Deeds()
+        self.errors: list[str] = []
+
+    def run(self, begun_s: float) -> None:
+        """Faults at their times after `begun_s`; several may overlap on different targets."""
+        for fault in self._faults:
+            if self._healed.wait(max(0.0, begun_s + fault.at_s - time.monotonic())):
+                return
+            if fault.target in self._busy:
+                self.deeds.skipped[f"{fault.target} was still under an earlier fault"] += 1
+                continue
+            self._busy.add(fault.target)
+            self._hands.submit(self._guarded, fault)
+
+    def heal(self) -> None:
+        """Ends all pauses and gives all room back; returns when that is done."""
+        self._healed.set()
+        self._hands.shutdown(wait=True)
+
+    def _guarded(self, fault: Fault) -> None:
+        try:
+            self._do(fault)
+        except NotRunning as error:
+            self.errors.append(f"{fault}: {error}")
+        finally:
+            self._busy.discard(fault.target)
+
+    def _do(self, fault: Fault) -> None:
+        if fault.kind is Kind.FILL:
+            self._fill(fault)
+            return
+        done = getattr(self, f"_{fault.kind.name.lower()}")(fault)
+        if not done:
+            self.deeds.skipped[f"{fault.target} was not running"] += 1
+            return
+        self.deeds.done[fault.target, fault.kind.value] += 1
+        self._await_recovery(fault)
+
+    def _kill(self, fault: Fault) -> bool:
+        return self._world.signal(fault.target, signal.SIGKILL, family=False)
+
+    def _kill_family(self, fault: Fault) -> bool:
+        return self._world.signal(fault.target, signal.SIGKILL, family=True)
+
+    def _restart(self, fault: Fault) -> bool:
+        """SIGTERM, as an update of the program sends it."""
+        pid = self._world.pid(fault.target)
+        if pid == 0:
+            return False
+        supervisor.stop_programs(self._world.layout, [fault.target])
+        supervisor.start_program(self._world.layout, fault.target)
+        return True
+
+    def _pause(self, fault: Fault) -> bool:
+        """Frozen beyond its session timeout, while a twin takes over; when it wakes it believes to be the owner."""
+        twin = fault.target + TWIN if fault.target in TWINNED else ""
+        if not self._world.signal(fault.target, signal.SIGSTOP, family=True):
+            return False
+        if twin:
+            supervisor.start_program(self._world.layout, twin)
+        self._healed.wait(fault.duration_s)
+        self._world.signal(fault.target, signal.SIGCONT, family=True)
+        if twin:
+            self._healed.wait(TWIN_STAYS_S)
+            supervisor.stop_programs(self._world.layout, [twin])
+        return True
+
+    def _fill(self, fault: Fault) -> None:
+        disk = self._world.disks[fault.target]
+        if disk.refused:
+            self.deeds.skipped[f"disk {fault.target}: mounting was refused: {disk.refused}"] += 1
+            return
+        disk.fill()
+        self.deeds.done[fault.target + " disk", fault.kind.value] += 1
+        self._healed.wait(fault.duration_s)
+        disk.free()
+
+    def _await_recovery(self, fault: Fault) -> None:
+        begun = time.monotonic()
+        seconds: float | None = None
+        while time.monotonic() - begun < RECOVERY_LIMIT_S:
+            if self._world.is_ready(fault.target):
+                seconds = time.monotonic() - begun
+                break
+            with suppress(NotRunning):
+                if supervisor.state_of(self._world.layout, fault.target).state == "FATAL":
+                    break
+            time.sleep(POLL_S)
+        self.deeds.recoveries.append(Recovery(target=fault.target, kind=fault.kind.value, seconds=seconds))
