@@ -21,6 +21,7 @@ READERS = {
 }
 # Words in a job's vocabulary that make the stub engines fail.
 ORDERED = ("stub:crash", "stub:hang", "stub:fail")
+ALLOWED_FAILURES = frozenset({"not_audio", "unsupported_audio", "no_audio_track", "damaged", "stub_failed"})
 Place = tuple[str, int, int]
 
 
@@ -73,6 +74,6 @@ def _endings(evidence: Evidence) -> Iterator[Violation]:
         if job.completed is not None and job.completed["gaps"]:
             codes = sorted({gap["code"] for gap in job.completed["gaps"]})
             yield Violation(invariant="I8", subject=job.job_id, text=f"has gaps nobody ordered: {codes}")
-        if job.failure is not None and job.failure["code"] not in ("not_audio", "unsupported_media", "stub_failed"):
+        if job.failure is not None and job.failure["code"] not in ALLOWED_FAILURES:
             code = job.failure["code"]
             yield Violation(invariant="I8", subject=job.job_id, text=f"failed with {code}, which nobody ordered")
