@@ -14,6 +14,7 @@ from runtime import faults, health, postgres, telemetry
 from runtime.errors import Unavailable
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
+from runtime.opensearch import SearchEngine
 from runtime.settings import Settings
 
 PAUSE_S = 1.0
@@ -44,8 +45,10 @@ async def run(settings: Settings, state: health.Health) -> None:
                 connections=connections,
                 producer=producer,
                 objects=ObjectStore(settings.objects),
+                search=SearchEngine(settings.opensearch),
                 retry_days=settings.limits.retry_days,
-                nudge_period_s=settings.nudge_period_s,
+                forgetting=settings.forgetting,
+                postgres_dsn=settings.postgres_dsn,
             )
             await lead(settings.postgres_dsn, lambda: run_all(world, state), state.ready)
     finally:

@@ -13,3 +13,47 @@ SELECT partition FROM nudges WHERE nudged_at > now() - make_interval(secs => %(p
 -- name: note_nudge
 INSERT INTO nudges (partition, nudged_at) VALUES (%(partition)s, now())
 ON CONFLICT (partition) DO UPDATE SET nudged_at = excluded.nudged_at;
+
+
+-- name: erasures_begun
+SELECT job_id FROM erasures WHERE job_id = ANY(%(job_ids)s);
+
+-- name: begin_erasure
+INSERT INTO erasures (job_id, seq) VALUES (%(job_id)s, %(seq)s)
+ON CONFLICT DO NOTHING;
+
+-- name: note_pass
+UPDATE erasures SET
+    passed_at = now(),
+    forgot_at = CASE WHEN %(found)s THEN now() ELSE forgot_at END,
+    settled_at = CASE WHEN %(final)s THEN now() ELSE settled_at END
+WHERE job_id = %(job_id)s;
+
+-- name: open_erasures  those whose last pass is a while ago; the last column says whether this is the final one
+SELECT job_id, noticed_at < now() - make_interval(secs => %(settle_s)s) AS final FROM erasures
+WHERE settled_at IS NULL AND passed_at < now() - make_interval(secs => %(repeat_s)s)
+ORDER BY passed_at
+LIMIT %(limit)s;
+
+-- name: note_step
+INSERT INTO erasure_steps (job_id, step, runs, amount, detail)
+VALUES (%(job_id)s, %(step)s, 1, %(amount)s, %(detail)s)
+ON CONFLICT (job_id, step) DO UPDATE
+SET runs = erasure_steps.runs + 1, amount = erasure_steps.amount + excluded.amount, last_at = now(),
+    detail = CASE excluded.detail WHEN '' THEN erasure_steps.detail ELSE excluded.detail END;
+
+-- name: erasure
+SELECT seq, noticed_at, passed_at, forgot_at, settled_at FROM erasures WHERE job_id = %(job_id)s;
+
+-- name: steps
+SELECT step, runs, amount, detail, first_at, last_at FROM erasure_steps WHERE job_id = %(job_id)s ORDER BY first_at, step;
+
+-- name: last_erasure  when something was last forgotten, so that a rewrite is due
+SELECT max(forgot_at) FROM erasures;
+
+-- name: rewrites
+SELECT store, through, done_at FROM rewrites;
+
+-- name: note_rewrite
+INSERT INTO rewrites (store, through, done_at) VALUES (%(store)s, %(through)s, now())
+ON CONFLICT (store) DO UPDATE SET through = excluded.through, done_at = excluded.done_at;

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from effects.cancellation import heed_cancellation
 from effects.sweeps.acceptances import repeat_acceptances
+from effects.sweeps.erasures import erase_again, erase_all, erase_recent
 from effects.sweeps.nudges import nudge
-from effects.sweeps.objects import sweep_all, sweep_recent
+from effects.sweeps.objects import sweep_all, sweep_lately, sweep_recent
+from effects.sweeps.rewriting import rewrite
 from effects.world import World
 from runtime.errors import Unavailable
 from runtime.health import Health
@@ -31,8 +33,13 @@ class Sweep:
 SWEEPS: tuple[Sweep, ...] = (
     Sweep(name="acceptances", period_s=5.0, run=repeat_acceptances),
     Sweep(name="objects", period_s=2.0, run=sweep_recent),
+    Sweep(name="late_objects", period_s=60.0, run=sweep_lately),
     Sweep(name="old_objects", period_s=3600.0, run=sweep_all),
     Sweep(name="nudges", period_s=1.0, run=nudge),
+    Sweep(name="erasures", period_s=2.0, run=erase_recent),
+    Sweep(name="open_erasures", period_s=1.0, run=erase_again),
+    Sweep(name="old_erasures", period_s=600.0, run=erase_all),
+    Sweep(name="rewrites", period_s=2.0, run=rewrite),
 )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from runtime import postgres
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
-from runtime.settings import Kafka
+from runtime.opensearch import SearchEngine
+from runtime.settings import Forgetting, Kafka
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,5 +20,7 @@ class World:
     connections: postgres.Pool
     producer: AsyncEventProducer
     objects: ObjectStore
+    search: SearchEngine
     retry_days: int
-    nudge_period_s: int
+    forgetting: Forgetting
+    postgres_dsn: str

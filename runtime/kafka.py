@@ -186,10 +186,10 @@ class AsyncEventProducer:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._producer.stop()
 
-    async def send(self, out: Outgoing) -> None:
-        """Returns when all replicas have the record; raises Unavailable."""
+    async def send(self, out: Outgoing) -> int:
+        """The record's offset, when all replicas have it; raises Unavailable."""
         try:
-            await self._producer.send_and_wait(
+            place = await self._producer.send_and_wait(
                 self._prefix + out.topic,
                 value=out.value,
                 key=out.key,
@@ -199,6 +199,7 @@ class AsyncEventProducer:
         except AsyncKafkaError as error:
             raise Unavailable(f"Kafka: {error}") from error
         telemetry.records_out.labels(out.topic).inc()
+        return int(place.offset)
 
     async def reachable(self) -> bool:
         """Whether the broker answers now."""

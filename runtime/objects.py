@@ -8,7 +8,9 @@ import hashlib
 import http.client
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -32,6 +34,8 @@ SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
 _MISSING = {"NoSuchKey", "404"}
+# Answers of stores that keep no versions, or do not say which uploads are open.
+_NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
 NO_BUCKET = b"NoSuchBucket"  # a wrong setting: no object is gone
 
 
@@ -41,6 +45,42 @@ class Upload:
 
     key: str
     upload_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An object, or an upload that was begun, and since when it is there."""
+
+    key: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUpload(Entry):
+    """A multipart upload that nobody has finished."""
+
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """How much was deleted for good."""
+
+    objects: int
+    versions: int
+    uploads: int
+
+    @property
+    def total(self) -> int:
+        return self.objects + self.versions + self.uploads
+
+
+class _NotOffered(Exception):
+    """The store does not know the operation."""
+
+
+class _NoUpload(Unavailable):
+    """The store does not know the multipart upload, as after its restart."""
 
 
 class ObjectStore:
@@ -110,20 +150,68 @@ class ObjectStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys that start with `prefix`."""
+        return (entry.key for entry in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Objects whose keys start with `prefix`."""
         token: dict[str, str] = {}
         while True:
             page = self._call("list_objects_v2", Prefix=prefix, **token)
-            yield from (item["Key"] for item in page.get("Contents", ()))
+            yield from (Entry(key=item["Key"], since=item["LastModified"]) for item in page.get("Contents", ()))
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def open_uploads(self, prefix: str) -> Iterator[OpenUpload]:
+        """Multipart uploads under `prefix` that nobody has finished; none where the store does not say."""
+        place: dict[str, str] = {}
+        while True:
+            try:
+                page = self._call("list_multipart_uploads", Prefix=prefix, **place)
+            except (_NotOffered, _NoUpload):  # rclone has none to list where none was ever begun
+                return
+            for item in page.get("Uploads", ()):
+                yield OpenUpload(key=item["Key"], since=item["Initiated"], upload_id=item["UploadId"])
+            if not page.get("IsTruncated"):
+                return
+            place = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def purge(self, prefix: str) -> Purged:
+        """Deletes what starts with `prefix` for good: objects, earlier versions, marks of deletion, begun uploads."""
+        uploads = [Upload(key=each.key, upload_id=each.upload_id) for each in self.open_uploads(prefix)]
+        for upload in uploads:
+            self.abort(upload)
+        keys = list(self.keys(prefix))
+        self.delete(keys)
+        # After the delete, which in a bucket with versions only adds a mark.
+        versions = list(self._versions(prefix))
+        self._delete(versions)
+        return Purged(objects=len(keys), versions=len(versions), uploads=len(uploads))
+
+    def _versions(self, prefix: str) -> Iterator[dict[str, str]]:
+        """Every version and mark of deletion; none in a bucket that never kept versions."""
+        try:
+            if not self._call("get_bucket_versioning").get("Status"):
+                return
+        except _NotOffered:
+            return
+        place: dict[str, str] = {}
+        while True:
+            page = self._call("list_object_versions", Prefix=prefix, **place)
+            for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                yield {"Key": item["Key"], "VersionId": item["VersionId"]}
+            if not page.get("IsTruncated"):
+                return
+            place = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; those that are not there count as deleted."""
-        waiting = list(keys)
-        for i in range(0, len(waiting), DELETE_BATCH):
-            items = [{"Key": key} for key in waiting[i : i + DELETE_BATCH]]
-            answer = self._call("delete_objects", Delete={"Objects": items, "Quiet": True})
+        self._delete([{"Key": key} for key in keys])
+
+    def _delete(self, items: list[dict[str, str]]) -> None:
+        for i in range(0, len(items), DELETE_BATCH):
+            some = items[i : i + DELETE_BATCH]
+            answer = self._call("delete_objects", Delete={"Objects": some, "Quiet": True})
             if errors := [e for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING]:
                 raise Unavailable(f"object store: {len(errors)} deletes failed, first: {errors[0].get('Code')}")
 
@@ -156,15 +244,21 @@ class ObjectStore:
         )
 
     def abort(self, upload: Upload) -> None:
-        """Forgets a multipart upload."""
-        self._call("abort_multipart_upload", Key=upload.key, UploadId=upload.upload_id)
+        """Forgets a multipart upload; one that is not there counts as forgotten."""
+        with suppress(_NoUpload):
+            self._call("abort_multipart_upload", Key=upload.key, UploadId=upload.upload_id)
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _MISSING:
+            code = error.response.get("Error", {}).get("Code")
+            if code in _MISSING:
                 raise ObjectMissing(f"{operation} {arguments.get('Key', self.bucket)}") from error
+            if code in _NOT_KNOWN:
+                raise _NotOffered(operation) from error
+            if code == "NoSuchUpload":
+                raise _NoUpload(f"object store: {error}") from error
             raise Unavailable(f"object store: {error}") from error
         except (BotoCoreError, OSError) as error:
             raise Unavailable(f"object store: {error}") from error

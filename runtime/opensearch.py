@@ -5,6 +5,7 @@ Knows no document's shape and builds no query: `projections.search` does.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from runtime.errors import Unavailable
 from runtime.faults import crash_point
 
 REQUEST_TIMEOUT_S = 30
+MERGE_TIMEOUT_S = 3_600
 _OK = frozenset({200, 201, 409})
 
 
@@ -100,6 +102,27 @@ class SearchEngine:
     def count(self, index: str) -> int:
         """Documents in an index."""
         return int(self._guarded(lambda: self._client.count(index=self.name(index)))["count"])
+
+    def bytes_of(self, index: str) -> int:
+        """Size of an index or alias on the disk; 0 where there is none."""
+        try:
+            answer = self._guarded(lambda: self._client.indices.stats(index=self.name(index), metric="store"))
+        except NotFoundError:
+            return 0
+        return int(answer["_all"]["primaries"].get("store", {}).get("size_in_bytes", 0))
+
+    def expunge(self, index: str) -> None:
+        """Rewrites the segments that hold replaced or deleted documents, without these.
+
+        The engine keeps what was replaced until its copies have acknowledged it, which it looks at every 30 s.
+        """
+        name = self.name(index)
+        with suppress(NotFoundError):
+            self._guarded(lambda: self._client.indices.flush(index=name))
+            extra = {"only_expunge_deletes": "true", "flush": "true"}
+            self._guarded(
+                lambda: self._client.indices.forcemerge(index=name, params=extra, request_timeout=MERGE_TIMEOUT_S)
+            )
 
     def reachable(self) -> bool:
         """Whether the engine answers now."""

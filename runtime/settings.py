@@ -138,6 +138,16 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetting:
+    """How `effects` sees an erasure through, and what it tidies up."""
+
+    nudge_period_s: int
+    settle_s: int
+    rewrite_period_s: int
+    orphan_hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a process of ours is told."""
 
@@ -151,7 +161,7 @@ class Settings:
     upload_topic: str
     instance_id: str
     secret_key: str
-    nudge_period_s: int
+    forgetting: Forgetting
     api_host: str
     api_port: int
     health_host: str
@@ -178,7 +188,7 @@ class Settings:
             upload_topic=source.choice("UPLOAD_TOPIC", "uploads", ("uploads", "uploads.long")),
             instance_id=source.text("INSTANCE_ID", ""),
             secret_key=source.text("SECRET_KEY", ""),
-            nudge_period_s=source.number("NUDGE_PERIOD_S", 3_600, minimum=1),
+            forgetting=_forgetting(source),
             api_host=source.text("API_HOST", "127.0.0.1"),
             api_port=source.number("API_PORT", 8000),
             health_host=source.text("HEALTH_HOST", "127.0.0.1"),
@@ -208,6 +218,15 @@ def _objects(source: Source) -> ObjectStore:
         access_key=source.text("S3_ACCESS_KEY"),
         secret_key=source.text("S3_SECRET_KEY"),
         region=source.text("S3_REGION", "us-east-1"),
+    )
+
+
+def _forgetting(source: Source) -> Forgetting:
+    return Forgetting(
+        nudge_period_s=source.number("NUDGE_PERIOD_S", 3_600, minimum=1),
+        settle_s=source.number("SETTLE_S", 3_600, minimum=1),
+        rewrite_period_s=source.number("REWRITE_PERIOD_S", 86_400, minimum=1),
+        orphan_hours=source.number("ORPHAN_HOURS", 24),
     )
 
 

@@ -28,7 +28,10 @@ CORRECTIONS = "corrections"
 TRANSCRIPTS = "transcripts"
 DEAD_LETTERS = "dead-letters"
 
-_WORKING = {"cleanup.policy": "delete", "retention.ms": str(WORKING_RETENTION_MS)}
+# A record goes with the whole segment it lies in, so a segment spans a day: with the broker's own week, a record would
+# stay for up to two.
+SEGMENT_MS = DAY_MS
+_WORKING = {"cleanup.policy": "delete", "retention.ms": str(WORKING_RETENTION_MS), "segment.ms": str(SEGMENT_MS)}
 # LogAppendTime, because segments roll by record time: a client's clock must not be able to hold compaction back.
 _FOR_EVER = {
     "cleanup.policy": "compact",
@@ -39,6 +42,7 @@ _FOR_EVER = {
 _DEAD = {
     "cleanup.policy": "delete",
     "retention.ms": str(DEAD_LETTER_RETENTION_MS),
+    "segment.ms": str(SEGMENT_MS),
     "max.message.bytes": "2000000",
 }
 

@@ -16,6 +16,9 @@ CREATE TABLE IF NOT EXISTS accepted_requests (
     accepted_at timestamptz NOT NULL DEFAULT now(),
     repeated_at timestamptz
 );
+-- What people said or named stays out of the planner's statistics, which keep samples of values.
+ALTER TABLE accepted_requests ALTER COLUMN request SET STATISTICS 0, ALTER COLUMN value SET STATISTICS 0,
+    ALTER COLUMN headers SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS accepted_requests_by_tenant ON accepted_requests (tenant_id, occurred_at DESC, job_id DESC);
 
 -- One row for each Idempotency-Key: in flight while `answer_status` is null, and then only until `leased_until`.
@@ -34,4 +37,5 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, key)
 );
+ALTER TABLE idempotency_keys ALTER COLUMN answer_body SET STATISTICS 0, ALTER COLUMN answer_headers SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS idempotency_keys_by_job ON idempotency_keys (job_id);

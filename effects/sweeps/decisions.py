@@ -1,10 +1,13 @@
-"""Which objects of a job may go, and when.
+"""Which objects of a job may go and when, and when a store must be rewritten.
 
-In: how a job ended, and the time. Out: a decision. Pure: the sweep that carries it out is `objects`.
+In: how a job ended, what was done, and the time. Out: a decision. Pure: sweeps carry it out.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+
+from effects.erasures import Rewrite
 
 MS_PER_DAY = 86_400_000
 
@@ -14,7 +17,6 @@ class Keep(Enum):
 
     EVERYTHING = "everything"
     AUDIO = "audio"
-    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,7 @@ class Ended:
 
 
 def keep(job: Ended, now_ms: int, retry_days: int) -> Keep:
-    """Chunks go when no retry can want them; the recording itself stays until it is erased."""
-    if job.status == "erased":
-        return Keep.NOTHING
+    """Chunks go when no retry can want them; the recording itself stays until it is erased or too old."""
     waited = now_ms - job.ended_at_ms >= retry_days * MS_PER_DAY
     if job.status == "cancelled" or not job.open_ends or waited:
         return Keep.AUDIO
@@ -43,9 +43,16 @@ def prefixes(job: Ended, kept: Keep) -> tuple[str, ...]:
     """Where the objects that may go are."""
     own = f"{job.tenant_id}/{job.job_id}/"
     match kept:
-        case Keep.NOTHING:
-            return (own,)
         case Keep.AUDIO:
             return (f"{own}chunks/", f"{own}evidence/")
         case Keep.EVERYTHING:
             return ()
+
+
+def rewrite_due(forgotten_at: datetime | None, last: Rewrite | None, now: datetime, period_s: int) -> bool:
+    """Whether something was forgotten that the last rewrite may have missed, and that one is a period ago."""
+    if forgotten_at is None:
+        return False
+    if last is None:
+        return True
+    return last.through <= forgotten_at and (now - last.done_at).total_seconds() >= period_s

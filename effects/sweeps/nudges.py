@@ -16,7 +16,7 @@ async def nudge(world: World) -> int:
     """Nudges the partitions whose last nudge is a period ago; their number."""
     sql = load_sql("effects")
     async with borrowed(world.connections) as conn:
-        answer = await conn.execute(sql["nudged_partitions"].encode(), {"period_s": world.nudge_period_s})
+        answer = await conn.execute(sql["nudged_partitions"].encode(), {"period_s": world.forgetting.nudge_period_s})
         fresh = {row[0] for row in await answer.fetchall()}
     due = [partition for partition in range(world.kafka.partitions) if partition not in fresh]
     for partition in due:

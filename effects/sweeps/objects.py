@@ -1,9 +1,10 @@
 """Objects that nobody will ask for again are deleted.
 
-In: the views of ended and erased jobs. Out: fewer objects, and a note of what was swept.
+In: the view of ended jobs; erased ones are the business of `erasures`. Out: fewer objects, a note of what was swept.
 Work that still waits for a deleted chunk is answered quickly by its worker: an object that is missing is an answer.
-A recent end is looked at every time, all others once an hour, so a sweep costs what happened lately. Whoever was at the
-audio when its job ended may store an object after the first sweep: the hourly pass sweeps each job a second time.
+The ends of the last two minutes are looked at every time, those of the last hour every minute, all others once an hour,
+so a sweep costs what happened lately. Whoever was at the audio when its job ended may store an object after the first
+sweep: the hourly pass sweeps each job a second time.
 """
 
 import asyncio
@@ -13,11 +14,13 @@ from collections.abc import Sequence
 from effects.sweeps.decisions import Ended, Keep, keep, prefixes
 from effects.world import World
 from projections.jobs import upkeep as jobs
+from projections.jobs.upkeep import Place
 from runtime.faults import crash_point
 from runtime.postgres import AsyncConnection, borrowed, load_sql
 from runtime.telemetry import logger, objects_deleted
 
-RECENT_MS = 3_600_000
+RECENT_MS = 120_000
+LATELY_MS = 3_600_000
 SETTLED_MS = 3_600_000
 PAGE = 500
 
@@ -25,8 +28,13 @@ log = logger(__name__)
 
 
 async def sweep_recent(world: World) -> int:
-    """Jobs that ended within the last hour."""
+    """Jobs that ended within the last minutes."""
     return await _sweep(world, _now_ms() - RECENT_MS, once_more=False)
+
+
+async def sweep_lately(world: World) -> int:
+    """Jobs that ended within the last hour: those that the views showed late."""
+    return await _sweep(world, _now_ms() - LATELY_MS, once_more=False)
 
 
 async def sweep_all(world: World) -> int:
@@ -36,16 +44,16 @@ async def sweep_all(world: World) -> int:
 
 async def _sweep(world: World, since_ms: int, *, once_more: bool) -> int:
     """The number of jobs whose objects were deleted."""
-    done, after = 0, ""
+    done, after = 0, Place(at_ms=since_ms)
     while True:
         async with borrowed(world.connections) as conn:
-            page = await jobs.ended(conn, since_ms, after, PAGE)
+            page = await jobs.ended(conn, after, PAGE)
             waiting = await _not_swept(conn, [_ended(row) for row in page], once_more)
         for job in waiting:
             done += await _sweep_job(world, job)
         if len(page) < PAGE:
             return done
-        after = page[-1].job_id
+        after = Place(at_ms=page[-1].ended_at_ms, job_id=page[-1].job_id)
 
 
 def _ended(row: jobs.EndedJob) -> Ended:
@@ -77,8 +85,6 @@ async def _sweep_job(world: World, job: Ended) -> int:
         return 0
     number = await asyncio.to_thread(_delete, world, prefixes(job, kept))
     async with borrowed(world.connections, commit="objects.note") as conn:
-        if kept is Keep.NOTHING:
-            await _forget(conn, job.job_id)
         final = now_ms - job.ended_at_ms >= SETTLED_MS
         values = {"job_id": job.job_id, "seq": job.seq, "reason": job.status, "final": final}
         await conn.execute(load_sql("effects")["note_swept"].encode(), values)
@@ -92,10 +98,3 @@ def _delete(world: World, wanted: Sequence[str]) -> int:
     with crash_point("objects.delete"):
         world.objects.delete(keys)
     return len(keys)
-
-
-async def _forget(conn: AsyncConnection, job_id: str) -> None:
-    """What the API kept of an erased job: the bytes of its acceptance, and answers that hold its file name."""
-    sql, values = load_sql("api.requests"), {"job_ids": [job_id]}
-    await conn.execute(sql["forget_acceptances"].encode(), values)
-    await conn.execute(sql["forget_answers"].encode(), values)

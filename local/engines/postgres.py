@@ -35,6 +35,8 @@ SETTINGS = (
     "wal_level=minimal",
     "max_wal_senders=0",
     "max_wal_size=256MB",
+    # A segment of the write-ahead log that is used again would keep what was erased until it is written over.
+    "wal_recycle=off",
     "jit=off",
 )
 

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS history (
     message text,
     PRIMARY KEY (job_id, seq)
 );
+ALTER TABLE history ALTER COLUMN message SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS history_cause ON history (cause_id);
 
 -- Marker: lines of a lesser seq are gone and stay away, in whatever order facts arrive.

@@ -18,6 +18,9 @@ CREATE TABLE IF NOT EXISTS job_request (
 );
 CREATE INDEX IF NOT EXISTS job_request_newest ON job_request (tenant_id, occurred_at DESC, job_id DESC);
 
+-- What people said or named stays out of the planner's statistics, which keep samples of values.
+ALTER TABLE job_request ALTER COLUMN file_name SET STATISTICS 0, ALTER COLUMN options SET STATISTICS 0;
+
 CREATE TABLE IF NOT EXISTS job_audio (
     job_id text PRIMARY KEY,
     tenant_id text NOT NULL,
@@ -38,7 +41,10 @@ CREATE TABLE IF NOT EXISTS job_state (
     stage text,
     failure jsonb
 );
+ALTER TABLE job_state ALTER COLUMN failure SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS job_state_open ON job_state (tenant_id) WHERE status IN ('queued', 'processing');
+CREATE INDEX IF NOT EXISTS job_state_ended ON job_state (occurred_at, job_id)
+    WHERE status IN ('completed', 'failed', 'cancelled');
 
 CREATE TABLE IF NOT EXISTS job_chunk (
     job_id text NOT NULL,
@@ -55,6 +61,8 @@ CREATE TABLE IF NOT EXISTS job_chunk (
     warnings jsonb NOT NULL,
     PRIMARY KEY (job_id, chunk)
 );
+ALTER TABLE job_chunk ALTER COLUMN text SET STATISTICS 0, ALTER COLUMN failed SET STATISTICS 0,
+    ALTER COLUMN warnings SET STATISTICS 0;
 
 CREATE TABLE IF NOT EXISTS job_retry (
     job_id text PRIMARY KEY,
@@ -76,6 +84,7 @@ CREATE TABLE IF NOT EXISTS job_completion (
     gaps jsonb NOT NULL,
     warnings jsonb NOT NULL
 );
+ALTER TABLE job_completion ALTER COLUMN gaps SET STATISTICS 0, ALTER COLUMN warnings SET STATISTICS 0;
 
 -- The newest fact of each job: what a client sees as version and time of change. Nothing is decided by it.
 CREATE TABLE IF NOT EXISTS job_touch (
@@ -92,3 +101,4 @@ CREATE TABLE IF NOT EXISTS job_erasure (
     seq bigint NOT NULL,
     occurred_at bigint NOT NULL
 );
+CREATE INDEX IF NOT EXISTS job_erasure_when ON job_erasure (occurred_at, job_id);

@@ -4,7 +4,7 @@ In: an async connection. Out: ids and frozen rows. Knows no HTTP; nothing of thi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ _OPEN_WARNINGS = '$[*] ? (@.code == "diarization_failed" || @.code == "evidence_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedJob:
-    """A job that ended; `status` may be `erased`, `open_ends` says that a retry could add to it."""
+    """A job that ended; `open_ends` says that a retry could add to it."""
 
     job_id: str
     tenant_id: str
@@ -29,6 +29,24 @@ class EndedJob:
     seq: int
     ended_at_ms: int
     open_ends: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedJob:
+    """A job that was erased, by the fact `seq`."""
+
+    job_id: str
+    tenant_id: str
+    seq: int
+    erased_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a page begins: after this time and job."""
+
+    at_ms: int
+    job_id: str = ""
 
 
 async def known(conn: Connection, job_ids: Sequence[str]) -> frozenset[str]:
@@ -41,10 +59,21 @@ async def erased_among(conn: Connection, job_ids: Sequence[str]) -> frozenset[st
     return await _ids(conn, "erased_among", job_ids)
 
 
-async def ended(conn: Connection, since_ms: int, after: str, limit: int) -> tuple[EndedJob, ...]:
-    """Jobs that ended at `since_ms` or later and whose id follows `after`, in the order of their ids."""
-    params = {"since_ms": since_ms, "after": after, "limit": limit, "open_path": _OPEN_WARNINGS}
+async def ended(conn: Connection, after: Place, limit: int) -> tuple[EndedJob, ...]:
+    """Jobs that ended after a place, oldest end first."""
+    params = {**asdict(after), "limit": limit, "open_path": _OPEN_WARNINGS}
     return msgspec.convert(await _rows(conn, "ended", params), tuple[EndedJob, ...])
+
+
+async def erased(conn: Connection, after: Place, limit: int) -> tuple[ErasedJob, ...]:
+    """Jobs that were erased after a place, oldest erasure first."""
+    return msgspec.convert(await _rows(conn, "erased", {**asdict(after), "limit": limit}), tuple[ErasedJob, ...])
+
+
+async def erasures_of(conn: Connection, job_ids: Sequence[str]) -> tuple[ErasedJob, ...]:
+    """The erasures of these jobs."""
+    rows = await _rows(conn, "erasures_of", {"job_ids": list(job_ids)})
+    return msgspec.convert(rows, tuple[ErasedJob, ...])
 
 
 async def _ids(conn: Connection, name: str, job_ids: Sequence[str]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """The search index: its names and its shape.
 
 In: nothing. Out: names and the body that creates it. Readers and writers use the alias; a rebuild fills the next
-version beside the live one and then moves the alias. Knows no engine.
+version beside the live one and then moves the alias. `expunge_deletes_allowed` is 0, so that what an erasure replaced
+leaves the index's files when the sweeper asks for it, however little it is. Knows no engine.
 """
 
 import json

@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS transcript_job (
     created_at bigint NOT NULL,
     file_name text
 );
+-- What people said or named stays out of the planner's statistics, which keep samples of values.
+ALTER TABLE transcript_job ALTER COLUMN file_name SET STATISTICS 0;
 
 CREATE TABLE IF NOT EXISTS transcript_completion (
     job_id text PRIMARY KEY,
@@ -37,6 +39,7 @@ CREATE TABLE IF NOT EXISTS transcript_segment (
     word_count int NOT NULL,
     PRIMARY KEY (job_id, segment_id)
 );
+ALTER TABLE transcript_segment ALTER COLUMN text SET STATISTICS 0, ALTER COLUMN words SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS transcript_segment_order
     ON transcript_segment (job_id, start_ms, ordinal) INCLUDE (word_count) WHERE NOT removed;
 
@@ -49,6 +52,7 @@ CREATE TABLE IF NOT EXISTS transcript_speaker (
     speech_ms bigint NOT NULL,
     PRIMARY KEY (job_id, speaker_id)
 );
+ALTER TABLE transcript_speaker ALTER COLUMN label SET STATISTICS 0;
 
 CREATE TABLE IF NOT EXISTS transcript_speaker_name (
     job_id text NOT NULL,
@@ -58,6 +62,7 @@ CREATE TABLE IF NOT EXISTS transcript_speaker_name (
     name text,
     PRIMARY KEY (job_id, speaker_id)
 );
+ALTER TABLE transcript_speaker_name ALTER COLUMN name SET STATISTICS 0;
 
 CREATE TABLE IF NOT EXISTS transcript_speaker_merge (
     job_id text NOT NULL,

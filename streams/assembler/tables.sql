@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS assembler_jobs (
 ALTER TABLE assembler_jobs ALTER COLUMN state SET STORAGE EXTERNAL;
 ALTER TABLE assembler_jobs ALTER COLUMN plan SET STORAGE EXTERNAL;
 ALTER TABLE assembler_jobs ALTER COLUMN segments SET STORAGE EXTERNAL;
+-- What people said or named stays out of the planner's statistics, which keep samples of values.
+ALTER TABLE assembler_jobs ALTER COLUMN state SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS assembler_jobs_assembling ON assembler_jobs (partition) WHERE status = 'assembling';
 
 -- Inputs that took effect; one sent again from the dead letters counts anew.
@@ -40,6 +42,7 @@ CREATE TABLE IF NOT EXISTS assembler_results (
     record bytea NOT NULL,
     PRIMARY KEY (job_id, index, task, round, chunk_sha256)
 );
+ALTER TABLE assembler_results ALTER COLUMN record SET STATISTICS 0;
 
 -- Inputs of jobs that are not known yet.
 CREATE TABLE IF NOT EXISTS assembler_parked (
@@ -54,6 +57,7 @@ CREATE TABLE IF NOT EXISTS assembler_parked (
     parked_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, place)
 );
+ALTER TABLE assembler_parked ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN headers SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS assembler_parked_job ON assembler_parked (job_id);
 
 -- Final bytes that the broker has not acknowledged: facts at ordinal 0 (so that no number is given twice), tombstones
@@ -70,4 +74,5 @@ CREATE TABLE IF NOT EXISTS assembler_outbox (
     headers bytea NOT NULL,
     PRIMARY KEY (job_id, seq, ordinal)
 );
+ALTER TABLE assembler_outbox ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN headers SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS assembler_outbox_partition ON assembler_outbox (partition);

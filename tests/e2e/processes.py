@@ -23,7 +23,7 @@ class Processes:
 
     def __init__(self, settings: Mapping[str, str], folder: Path, ports: Mapping[str, int]) -> None:
         self._settings = settings
-        self._folder = folder
+        self.folder = folder
         self._ports = ports
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -53,6 +53,11 @@ class Processes:
             until(partial(self._ready_or_ended, name), READY_TIMEOUT_S, f"{name} is ready")
             if (code := self._running[name].poll()) is not None:
                 raise AssertionError(f"{name} ended with status {code}:\n{self.log_tail(name)}")
+
+    def signal(self, number: signal.Signals, *names: str) -> None:
+        """Sends a signal to processes and their children: SIGSTOP pauses, SIGCONT wakes."""
+        for name in names:
+            os.killpg(self._running[name].pid, number)
 
     def kill(self, name: str) -> None:
         """kill -9 of the process and its children, as when a machine takes it away."""
@@ -92,7 +97,7 @@ class Processes:
         return self._log(name).read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
 
     def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.log"
+        return self.folder / f"{name}.log"
 
     def _ready_or_ended(self, name: str) -> bool:
         return self._running[name].poll() is not None or self._ready(name)

@@ -8,6 +8,7 @@ from effects.world import World
 from runtime import postgres
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
+from runtime.opensearch import SearchEngine
 from runtime.settings import Settings
 
 
@@ -30,8 +31,10 @@ async def world(settings: Settings) -> AsyncIterator[World]:
                 connections=connections,
                 producer=producer,
                 objects=objects,
+                search=SearchEngine(settings.opensearch),
                 retry_days=7,
-                nudge_period_s=3600,
+                forgetting=settings.forgetting,
+                postgres_dsn=settings.postgres_dsn,
             )
     finally:
         await producer.stop()

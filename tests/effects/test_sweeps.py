@@ -92,21 +92,6 @@ async def test_an_acceptance_in_the_views_is_forgotten(world: World, settings: S
     assert messages(settings.kafka, "uploads") == []
 
 
-async def test_nothing_of_an_erased_job_is_kept_or_produced(world: World, settings: Settings) -> None:
-    await accepted(world, settings, 1)
-    rows(settings, _KEY, job_id(1))
-    job = conversation(1)
-    job.erased()
-    show(settings, job)
-    world.objects.put(f"acme/{job.job_id}/audio", b"x")
-    assert await sweep_all(world) == 1
-    assert await repeat_acceptances(world) == 0
-    assert rows(settings, "SELECT 1 FROM accepted_requests") == []
-    assert rows(settings, "SELECT answer_status, answer_body, fingerprint FROM idempotency_keys") == [(410, b"", None)]
-    assert messages(settings.kafka, "uploads") == []
-    assert [*world.objects.keys("")] == []
-
-
 async def test_keys_expire(world: World, settings: Settings) -> None:
     rows(settings, _KEY, job_id(1))
     await repeat_acceptances(world)

@@ -1,0 +1,80 @@
+"""What was forgotten leaves the files of PostgreSQL and OpenSearch.
+
+In: when something was last forgotten, and what was rewritten since. Out: tables and index segments written anew.
+Small tables and a small index are rewritten as soon as something was forgotten; large ones, which takes time and holds
+locks, at most once in `rewrite_period_s`. The log has compaction for this, the object store deletes files.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from effects import erasures
+from effects.sweeps.decisions import rewrite_due
+from effects.world import World
+from projections.search.index import ALIAS
+from runtime.faults import crash_point
+from runtime.postgres import borrowed
+from runtime.rewriting import rewrite_tables
+from runtime.telemetry import logger
+
+SMALL_TABLE_BYTES = 64 * 1024 * 1024
+SMALL_INDEX_BYTES = 512 * 1024 * 1024
+SMALL_PERIOD_S = 10
+_NO_LIMIT = 1 << 62
+# For this long the engine keeps a document that was replaced, for copies of the index that might still want it.
+INDEX_LEASE = timedelta(seconds=35)
+
+SMALL_TABLES = "small tables"
+LARGE_TABLES = "large tables"
+INDEX = "index"
+
+log = logger(__name__)
+Work = Callable[[World], Awaitable[datetime | None]]
+
+
+async def rewrite(world: World) -> int:
+    """Rewrites the stores for which it is due; their number."""
+    large_s = world.forgetting.rewrite_period_s
+    index_bytes = await asyncio.to_thread(world.search.bytes_of, ALIAS)
+    plan: dict[str, tuple[int, Work]] = {
+        SMALL_TABLES: (SMALL_PERIOD_S, _small_tables),
+        LARGE_TABLES: (large_s, _large_tables),
+        INDEX: (SMALL_PERIOD_S if index_bytes < SMALL_INDEX_BYTES else large_s, _index),
+    }
+    done = 0
+    for store, (period_s, work) in plan.items():
+        async with borrowed(world.connections) as conn:
+            forgotten = await erasures.last_forgotten(conn)
+            last = (await erasures.rewrites(conn)).get(store)
+        if not rewrite_due(forgotten, last, datetime.now(UTC), period_s):
+            continue
+        if (through := await work(world)) is not None:
+            async with borrowed(world.connections, commit="rewrite.note") as conn:
+                await erasures.note_rewrite(conn, store, through)
+            done += 1
+    return done
+
+
+async def _small_tables(world: World) -> datetime | None:
+    return await _tables(world, 0, SMALL_TABLE_BYTES)
+
+
+async def _large_tables(world: World) -> datetime | None:
+    return await _tables(world, SMALL_TABLE_BYTES, _NO_LIMIT)
+
+
+async def _tables(world: World, smallest_bytes: int, largest_bytes: int) -> datetime | None:
+    """Until when; None where a table was locked, so that it is tried again soon."""
+    with crash_point("tables.rewrite"):
+        done = await asyncio.to_thread(rewrite_tables, world.postgres_dsn, smallest_bytes, largest_bytes)
+    log.info("rewrote tables", action="tables.rewritten", tables=len(done.tables), locked=list(done.left))
+    return None if done.left else done.through
+
+
+async def _index(world: World) -> datetime:
+    begun = datetime.now(UTC)
+    with crash_point("index.expunge"):
+        await asyncio.to_thread(world.search.expunge, ALIAS)
+    log.info("rewrote the index", action="index.rewritten")
+    return begun - INDEX_LEASE

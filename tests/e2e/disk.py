@@ -1,0 +1,72 @@
+"""Every byte that a workspace has on the disk, searched for a marker.
+
+In: where the engines keep their files, and the names of a workspace. Out: the files that hold the marker, by place.
+"""
+
+import mmap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from runtime.settings import Settings
+from schemas.topics import TRANSCRIPTS
+
+# Topics that forget by age: what is on them is not expected to be gone.
+BY_AGE = ("uploads", "uploads.long", "controls", "chunks.interactive", "chunks.batch", "transcriptions", "corrections")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Folders by the name of what lies there."""
+
+    places: Mapping[str, tuple[Path, ...]]
+
+    def holding(self, marker: str) -> dict[str, list[str]]:
+        """Names of files that hold the marker, by place; places without any are left out."""
+        found = {
+            place: [path.name for folder in folders for path in _files(folder) if _holds(path, marker.encode())]
+            for place, folders in self.places.items()
+        }
+        return {place: names for place, names in found.items() if names}
+
+
+def disk_of(settings: Settings, data: Path, logs: tuple[Path, ...]) -> Disk:
+    """The disk of a workspace on engines that keep their files under `data`."""
+    kafka, cluster = data / "kafka" / "log", data / "postgres" / "cluster"
+    with psycopg.connect(settings.postgres_dsn) as conn:
+        row = conn.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    prefix = settings.kafka.topic_prefix
+    # The broker's own topics belong to nobody: committed offsets and their metadata.
+    own = [folder for folder in kafka.iterdir() if folder.name.startswith("__")]
+    return Disk(
+        places={
+            TRANSCRIPTS: tuple(kafka.glob(f"{prefix}{TRANSCRIPTS}-*")),
+            "dead-letters": tuple(kafka.glob(f"{prefix}dead-letters-*")),
+            "kafka": tuple(own),
+            "working topics": tuple(f for name in BY_AGE for f in kafka.glob(f"{prefix}{name}-[0-9]")),
+            "tables": (cluster / "base" / str(row[0]), cluster / "base" / "pgsql_tmp", cluster / "global"),
+            "write-ahead log": (cluster / "pg_wal",),
+            "index": (data / "opensearch",),
+            "objects": (data / "s3" / settings.objects.bucket,),
+            "registry": (data / "registry",),
+            "logs": logs,
+        }
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _holds(path: Path, marker: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                return False
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(marker) >= 0
+    except (FileNotFoundError, ValueError):
+        return False  # it went while we looked, or was emptied

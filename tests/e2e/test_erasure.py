@@ -1,0 +1,198 @@
+"""Forgotten means gone: a marker that was in a job's text, names and options is in no file any more, and stays away."""
+
+import io
+import secrets
+import signal
+import time
+import wave
+from collections.abc import Iterator, Mapping
+
+import httpx
+import numpy as np
+import psycopg
+import pytest
+
+from local.stack import Stack
+from runtime.objects import ObjectStore
+from runtime.topic_reader import read_topic
+from schemas.topics import TRANSCRIPTIONS, TRANSCRIPTS
+from tests.deadline import until
+from tests.e2e.client import Client, Json
+from tests.e2e.conftest import STUB, Pipeline, running_pipeline
+from tests.e2e.disk import Disk, disk_of
+from tests.e2e.recordings import SAMPLE_RATE_HZ
+
+QUICK = {"PALIMPSEST_NUDGE_PERIOD_S": "2", "PALIMPSEST_SETTLE_S": "12"}
+JOB_TIMEOUT_S = 90.0
+SHOWN_WITHIN_S = 5.0
+OBJECTS_WITHIN_S = 60.0
+GONE_WITHIN_S = 60.0
+LATE_TIMEOUT_S = 90.0
+SPEECH = ("speech-asr", "speech-diarization")
+# Where a job's words are while it lives; what the logs and the registry hold must never be among it.
+KEPT = {TRANSCRIPTS, "working topics", "tables", "write-ahead log", "index", "objects"}
+
+
+@pytest.fixture(scope="module")
+def pipeline(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Processes that forget within seconds."""
+    folder = tmp_path_factory.mktemp("logs")
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    settings = {**module_workspace, **STUB, **QUICK, "PALIMPSEST_TEMP_DIR": str(temporary)}
+    with running_pipeline(settings, folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def disk(pipeline: Pipeline, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    """Everything these processes and the engines write."""
+    return disk_of(pipeline.settings, stack.layout.data, (stack.layout.logs, pipeline.processes.folder))
+
+
+@pytest.fixture(scope="module")
+def client(pipeline: Pipeline) -> Client:
+    return pipeline.client()
+
+
+def recording(marker: str, seed: int) -> bytes:
+    """Half a minute of noise, in a file that holds the marker itself."""
+    noise = np.random.default_rng(seed).normal(size=30 * SAMPLE_RATE_HZ) * 3000
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
+        file.writeframes(noise.astype("<i2").tobytes())
+    note = marker.encode().ljust(64)
+    return out.getvalue() + b"LIST" + len(note).to_bytes(4, "little") + note
+
+
+def spoken_of(client: Client, marker: str) -> str:
+    """A finished job with the marker everywhere a person can put words."""
+    options = {"vocabulary": f"{marker},harbor"}
+    accepted = client.submit(f"{marker}.wav", recording(marker, 1), idempotency_key=f"k{marker[::-1]}", **options)
+    job_id = str(accepted["id"])
+    assert client.ended(job_id, JOB_TIMEOUT_S)["status"] == "completed"
+    path = f"/v1/transcriptions/{job_id}"
+    first = client.transcript(job_id)["segments"][0]
+    changes: list[tuple[str, str, Json, dict[str, str]]] = [
+        ("PUT", f"{path}/speakers/{first['speaker_id']}", {"name": f"Mrs {marker}"}, {}),
+        (
+            "PATCH",
+            f"{path}/segments/{first['id']}",
+            {"text": f"I am {marker}."},
+            {"If-Match": f'"{first["revision"]}"'},
+        ),
+        (
+            "POST",
+            f"{path}/feedback",
+            {"rating": 2, "comment": f"{marker} it is not"},
+            {"Idempotency-Key": "f" + job_id},
+        ),
+    ]
+    for method, where, body, headers in changes:
+        assert client.http.request(method, where, json=body, headers=headers).status_code in (200, 202)
+    client.found(marker, 30.0)
+    return job_id
+
+
+def erase(client: Client, job_id: str) -> None:
+    assert client.http.delete(f"/v1/transcriptions/{job_id}").status_code in (202, 204)
+
+
+def gone(client: Client, job_id: str) -> bool:
+    return client.http.get(f"/v1/transcriptions/{job_id}").status_code == httpx.codes.GONE
+
+
+def objects(pipeline: Pipeline, job_id: str) -> list[str]:
+    return [key for key in ObjectStore(pipeline.settings.objects).keys("") if job_id in key]
+
+
+def facts(pipeline: Pipeline, job_id: str) -> list[bytes]:
+    """Keys of the job's last records on `transcripts` that still have a value."""
+    last = {record.key or b"": record.value for record in read_topic(pipeline.settings.kafka, TRANSCRIPTS)}
+    return [key for key, value in last.items() if key.startswith(job_id.encode()) and value is not None]
+
+
+def _on_disk(pipeline: Pipeline) -> None:
+    """Has the engines write what they hold in memory, the planner's samples included, as they do now and then."""
+    with psycopg.connect(pipeline.settings.postgres_dsn, autocommit=True) as conn:
+        conn.execute("ANALYZE")
+        conn.execute("CHECKPOINT")
+    search = pipeline.settings.opensearch
+    httpx.post(f"{search.url}/{search.index_prefix}segments/_flush", timeout=30).raise_for_status()
+
+
+def test_what_was_said_and_named_is_in_no_file_any_more(pipeline: Pipeline, client: Client, disk: Disk) -> None:
+    marker = "zq" + secrets.token_hex(8)
+    job_id = spoken_of(client, marker)
+    _on_disk(pipeline)
+    assert set(disk.holding(marker)) == KEPT  # or the search below would prove nothing
+
+    begun = time.monotonic()
+    erase(client, job_id)
+    until(lambda: gone(client, job_id) and not client.search(marker), SHOWN_WITHIN_S, "views and search forget")
+    until(lambda: not objects(pipeline, job_id), OBJECTS_WITHIN_S, "the objects are gone")
+    until(lambda: set(disk.holding(marker)) <= {"working topics"}, GONE_WITHIN_S, "no file holds the marker")
+    print(f"erasure: no file holds the marker {time.monotonic() - begun:.1f} s after DELETE")
+
+    _on_disk(pipeline)
+    assert set(disk.holding(marker)) <= {"working topics"}
+    assert facts(pipeline, job_id) == [_erasure(pipeline, job_id)]
+    assert _statistics(pipeline, marker) == []
+
+
+def _erasure(pipeline: Pipeline, job_id: str) -> bytes:
+    with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+        row = conn.execute("SELECT seq FROM job_erasure WHERE job_id = %s", (job_id,)).fetchone()
+    assert row is not None
+    return f"{job_id}/{row[0]}".encode()
+
+
+def _statistics(pipeline: Pipeline, marker: str) -> list[str]:
+    query = "SELECT attname FROM pg_stats WHERE concat(most_common_vals::text, histogram_bounds::text) LIKE %s"
+    with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+        return [row[0] for row in conn.execute(query, (f"%{marker}%",))]
+
+
+def test_what_wakes_after_the_erasure_brings_nothing_back(pipeline: Pipeline, client: Client, disk: Disk) -> None:
+    marker = "zq" + secrets.token_hex(8)
+    job = client.submit(f"{marker}.wav", recording(marker, 2), vocabulary=f"stub:slow=4,{marker}")
+    job_id = str(job["id"])
+    until(lambda: client.job(job_id)["status"] == "processing", JOB_TIMEOUT_S, "the models are at it")
+    pipeline.processes.signal(signal.SIGSTOP, *SPEECH)
+    try:
+        erase(client, job_id)
+        until(lambda: gone(client, job_id) and not objects(pipeline, job_id), OBJECTS_WITHIN_S, "it is erased")
+    finally:
+        pipeline.processes.signal(signal.SIGCONT, *SPEECH)
+    until(lambda: _answered(pipeline, job_id), LATE_TIMEOUT_S, "the models answer what they had begun")
+
+    until(lambda: _settled(pipeline, job_id), LATE_TIMEOUT_S, "the erasure is settled")
+    assert gone(client, job_id)
+    assert objects(pipeline, job_id) == []
+    assert facts(pipeline, job_id) == [_erasure(pipeline, job_id)]
+    until(lambda: set(disk.holding(marker)) <= {"working topics"}, GONE_WITHIN_S, "no file holds the marker")
+
+
+def _answered(pipeline: Pipeline, job_id: str) -> bool:
+    pipeline.processes.restart_ended()
+    found = [record for record in read_topic(pipeline.settings.kafka, TRANSCRIPTIONS) if record.key == job_id.encode()]
+    return len(found) >= len(SPEECH)
+
+
+def _settled(pipeline: Pipeline, job_id: str) -> bool:
+    query = "SELECT 1 FROM erasures WHERE job_id = %s AND settled_at IS NOT NULL"
+    with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+        return conn.execute(query, (job_id,)).fetchone() is not None
+
+
+def test_a_projector_that_was_paused_forgets_when_it_wakes(pipeline: Pipeline, client: Client) -> None:
+    marker = "zq" + secrets.token_hex(8)
+    job_id = spoken_of(client, marker)
+    pipeline.processes.signal(signal.SIGSTOP, "projector")
+    try:
+        assert client.http.delete(f"/v1/transcriptions/{job_id}").status_code == httpx.codes.ACCEPTED
+    finally:
+        pipeline.processes.signal(signal.SIGCONT, "projector")
+    until(lambda: gone(client, job_id) and not client.search(marker), LATE_TIMEOUT_S, "views and search forget")
+    until(lambda: not objects(pipeline, job_id), OBJECTS_WITHIN_S, "the objects are gone")

@@ -1,0 +1,143 @@
+"""Erasures on real engines: what is left of a job goes, what comes late goes too, and it is noted what was done."""
+
+from dataclasses import replace
+
+import pytest
+from boto3 import client as boto_client
+from botocore.stub import Stubber
+
+from effects import erasures
+from effects.sweeps.acceptances import repeat_acceptances
+from effects.sweeps.erasures import erase_again, erase_all, erase_recent
+from effects.sweeps.rewriting import INDEX, LARGE_TABLES, SMALL_TABLES, rewrite
+from effects.world import World
+from projections.search.index import ALIAS, index_body
+from projections.search.index import INDEX as INDEX_NAME
+from projections.search.remains import shown
+from runtime.objects import ObjectStore
+from runtime.opensearch import Document
+from runtime.postgres import borrowed
+from runtime.settings import Settings
+from schemas.identity import fact_key
+from tests.effects.log import messages
+from tests.effects.test_sweeps import _KEY, accepted, rows, show, stored
+from tests.projections.facts import Job, conversation, job_id
+
+
+@pytest.fixture
+def indexed(world: World) -> World:
+    """A world whose index is there."""
+    world.search.create_index(INDEX_NAME, index_body(), ALIAS)
+    return world
+
+
+def erased(number: int) -> Job:
+    """A job that was erased long ago."""
+    job = conversation(number)
+    job.erased()
+    return job
+
+
+def last_look(world: World) -> World:
+    """The same world where every erasure is settled at once."""
+    return replace(world, forgetting=replace(world.forgetting, settle_s=0))
+
+
+async def test_nothing_of_an_erased_job_is_kept_or_produced(indexed: World, settings: Settings) -> None:
+    await accepted(indexed, settings, 1)
+    rows(settings, _KEY, job_id(1))
+    job, other = erased(1), conversation(2)
+    for each in (job, other):
+        stored(indexed, each)
+        show(settings, each)
+    begun = indexed.objects.begin(f"acme/{job.job_id}/audio")
+    assert await erase_recent(indexed) == 0  # it happened long ago
+    assert await erase_all(indexed) == 1
+    assert await erase_all(indexed) == 0
+    assert await repeat_acceptances(indexed) == 0
+    assert rows(settings, "SELECT 1 FROM accepted_requests") == []
+    assert rows(settings, "SELECT answer_status, answer_body, fingerprint FROM idempotency_keys") == [(410, b"", None)]
+    assert messages(settings.kafka, "uploads") == []
+    assert {key.split("/")[1] for key in indexed.objects.keys("")} == {other.job_id}
+    assert [*indexed.objects.open_uploads("")] == [], begun
+    found = dict(rows(settings, "SELECT step, amount FROM erasure_steps WHERE job_id = %s", job.job_id))
+    assert found == {"objects": 5, "answers": 2, "documents": 0}
+
+
+async def test_what_comes_late_goes_and_the_tombstones_are_repeated(indexed: World, settings: Settings) -> None:
+    job = erased(1)
+    show(settings, job)
+    await erase_all(indexed)
+    assert await erase_again(indexed) == 0  # a moment ago
+    stored(indexed, job)
+    _late_document(indexed, job)
+    rows(settings, "UPDATE erasures SET passed_at = now() - interval '2 minutes'")
+    assert await erase_again(indexed) == 1
+    assert [*indexed.objects.keys("")] == []
+    assert rows(settings, "SELECT segment_id FROM search_pending WHERE segment_id = 's9-9'") == [("s9-9",)]
+    assert messages(settings.kafka, "transcripts") == []
+
+    assert await erase_again(last_look(indexed)) == 1
+    assert await erase_again(last_look(indexed)) == 0
+    found = [(m.key(), m.value()) for m in messages(settings.kafka, "transcripts")]
+    assert found == [(fact_key(job.job_id, seq), None) for seq in range(1, job.facts[-1].seq)]
+
+
+def _late_document(world: World, job: Job) -> None:
+    body = {"tenant_id": "acme", "job_id": job.job_id, "segment_id": "s9-9", "deleted": False, "text": "late"}
+    late = Document(id=f"{job.job_id}/s9-9", version=1, routing="acme", body=body)
+    world.search.write(ALIAS, [late], refresh=True)
+    assert shown(world.search, job.job_id, "acme") == ["s9-9"]
+
+
+async def test_stores_are_rewritten_once_something_was_forgotten(indexed: World, settings: Settings) -> None:
+    assert await rewrite(indexed) == 0
+    show(settings, erased(1))
+    await erase_all(indexed)
+    assert await rewrite(indexed) == 3
+    assert await rewrite(indexed) == 0  # the index is due again, though not within seconds
+    rows(settings, "UPDATE rewrites SET done_at = now() - interval '11 seconds'")
+    assert await rewrite(indexed) == 1
+    async with borrowed(indexed.connections) as conn:
+        done = await erasures.rewrites(conn)
+        forgotten = await erasures.last_forgotten(conn)
+    assert set(done) == {SMALL_TABLES, LARGE_TABLES, INDEX}
+    assert forgotten is not None and done[SMALL_TABLES].through > forgotten > done[INDEX].through
+
+
+async def test_a_table_that_is_locked_is_rewritten_later(indexed: World, settings: Settings) -> None:
+    show(settings, erased(1))
+    await erase_all(indexed)
+    async with borrowed(indexed.connections) as conn:
+        await conn.execute(b"LOCK TABLE job_request IN ROW EXCLUSIVE MODE")
+        assert await rewrite(indexed) == 2  # all but the small tables
+    assert await rewrite(indexed) == 1
+
+
+def test_earlier_versions_and_marks_of_deletion_are_purged(settings: Settings) -> None:
+    """Against recorded answers: the store of the tests keeps no versions."""
+    store = ObjectStore(settings.objects)
+    s3 = boto_client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    store._client = s3
+    bucket = {"Bucket": store.bucket}
+    old, mark = {"Key": "a/b/audio", "VersionId": "1"}, {"Key": "a/b/audio", "VersionId": "2"}
+    with Stubber(s3) as answers:
+        answers.add_response("list_multipart_uploads", {"IsTruncated": False}, {**bucket, "Prefix": "a/b/"})
+        answers.add_response("list_objects_v2", {"IsTruncated": False}, {**bucket, "Prefix": "a/b/"})
+        answers.add_response("get_bucket_versioning", {"Status": "Enabled"}, bucket)
+        answers.add_response(
+            "list_object_versions", {"Versions": [old], "DeleteMarkers": [mark]}, {**bucket, "Prefix": "a/b/"}
+        )
+        answers.add_response("delete_objects", {}, {**bucket, "Delete": {"Objects": [old, mark], "Quiet": True}})
+        assert store.purge("a/b/").versions == 2
+        answers.assert_no_pending_responses()
+
+
+def test_what_people_said_is_not_in_the_planner_s_samples(settings: Settings, world: World) -> None:
+    for number in range(1, 6):
+        show(settings, conversation(number))
+    rows(settings, "ANALYZE")
+    sampled = {name for (name,) in rows(settings, "SELECT DISTINCT tablename || '.' || attname FROM pg_stats")}
+    assert sampled & {f"job_request.{name}" for name in ("job_id", "tenant_id")}
+    personal = {"text", "words", "file_name", "name", "options", "message", "label", "record", "value", "answer_body"}
+    assert not {name for name in sampled if name.partition(".")[2] in personal and not name.startswith("pg_")}
