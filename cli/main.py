@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cli import bench, demo, export, jobs, operators, search, transcribe
+from cli import bench, demo, evaluate, export, jobs, operators, search, transcribe
 from cli.errors import CommandError, Exit
 from local import commands as stack
 from local.errors import LocalError
@@ -24,6 +24,7 @@ FAMILIES: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"]
     stack.register,
     demo.register,
     operators.register,
+    evaluate.register,
     bench.register,
 )
 EPILOG = """first steps:

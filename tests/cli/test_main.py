@@ -34,7 +34,7 @@ def test_every_command_says_what_it_does_and_can_run(leaf: argparse.ArgumentPars
 
 def test_the_commands_of_the_design_are_there() -> None:
     names = {leaf.prog.removeprefix("palimpsest ") for leaf in LEAVES}
-    assert {"up", "down", "status", "logs", "transcribe", "jobs", "search", "export", "bench"} <= names
+    assert {"up", "down", "status", "logs", "transcribe", "jobs", "search", "export", "eval", "bench"} <= names
     assert {"topics apply", "schemas check", "schemas register", "schema apply", "dead-letters list"} <= names
 
 
