@@ -31,7 +31,7 @@ down: setup
 	@exec $(RUN) -m cli down
 
 test: setup
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest -n $(SIDE_BY_SIDE) --dist loadfile $(ARGS)
 
 check: setup
 	.venv/bin/ruff check .
