@@ -50,7 +50,9 @@ class _Faults:
         self._lock = threading.Lock()
 
     def due(self, effect: str) -> dict[Kind, Path]:
-        """The orders that this call of the effect meets; calls are counted from when an order was first seen."""
+        """The orders that this call of the effect meets: the n-th since an order was first seen, or a later one, if
+        that did not take effect.
+        """
         place = f"{self._process}:{effect}:"
         found: dict[Kind, Path] = {}
         with self._lock:
@@ -58,7 +60,7 @@ class _Faults:
                 if name.startswith(place) and not name.endswith(FIRED):
                     self._calls[name] += 1
                     kind, _, number = name.removeprefix(place).partition(":")
-                    if self._calls[name] == int(number):
+                    if self._calls[name] >= int(number):
                         found[Kind(kind)] = self._folder / name
         return found
 

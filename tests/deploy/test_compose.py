@@ -50,7 +50,6 @@ PLACES = (
     "HEALTH_PORT",
     "MODEL_DIR",
     "TEMP_DIR",
-    "WATCHED_DIRS",
 )
 
 

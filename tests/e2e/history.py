@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, cast
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -28,7 +28,7 @@ class History:
         seen: dict[bytes, bytes] = {}
         deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}))
         topic = settings.kafka.topic("transcripts")
-        for key, value, kind in _read(settings.kafka.bootstrap, topic):
+        for key, value, kind in records(settings.kafka.bootstrap, topic):
             if value is None or seen.get(key) == value:
                 continue
             if key in seen:
@@ -65,19 +65,30 @@ class History:
         return found
 
 
-def _read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None, str]]:
+def records(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None, str]]:
     """Key, value and kind of every record, kinds without namespace."""
+    return [
+        (message.key() or b"", message.value(), headers_of(message).get("ce_type", "").removeprefix("palimpsest."))
+        for message in messages(bootstrap, topic)
+    ]
+
+
+def headers_of(message: Message) -> dict[str, str]:
+    """Headers as text."""
+    return {name: value.decode() for name, value in cast(list[tuple[str, bytes]], message.headers() or [])}
+
+
+def messages(bootstrap: str, topic: str) -> list[Message]:
+    """Every record of a topic."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "auditor", "enable.auto.commit": False})
     partitions = [TopicPartition(topic, p, 0) for p in consumer.list_topics(topic).topics[topic].partitions]
     ends: Mapping[int, int] = {p.partition: consumer.get_watermark_offsets(p)[1] for p in partitions}
     consumer.assign(partitions)
-    records = []
+    found = []
     while any(p.offset < ends[p.partition] for p in consumer.position(partitions) if ends[p.partition]):
         message = consumer.poll(READ_TIMEOUT_S)
         assert message is not None, "the log ends before its end"
         assert message.error() is None, message.error()
-        headers = cast(dict[str, bytes], dict(message.headers() or []))
-        kind = headers.get("ce_type", b"").decode().removeprefix("palimpsest.")
-        records.append((message.key() or b"", message.value(), kind))
+        found.append(message)
     consumer.close()
-    return records
+    return found

@@ -73,6 +73,14 @@ def test_what_did_not_happen_is_not_reported_as_done_and_failed(armed: Path) -> 
     assert [path.name for path in armed.iterdir()] == ["tester:thing.do:failed:1"]
 
 
+def test_an_order_waits_for_a_call_that_takes_effect(armed: Path) -> None:
+    (armed / "tester:thing.do:failed:1").touch()
+    with pytest.raises(ZeroDivisionError), crash_point("thing.do"):
+        raise ZeroDivisionError
+    with pytest.raises(Unavailable), crash_point("thing.do"):
+        pass
+
+
 @pytest.mark.parametrize(
     "values",
     [
