@@ -11,14 +11,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.accounts.callers import Caller
-from api.commands import Asked, answer_of, once, respond, submit
+from api.commands import Asked, answer_of, once, pending, respond, submit
 from api.contract import problems
 from api.jobs import job_shape, known_job
 from api.rendering import job_path
 from api.requests.idempotency import Answer
 from api.services import Services
 from api.shapes import Accepted, Feedback, Job
-from api.tracing import request_id
 from runtime.postgres import borrowed
 from schemas.records import CancellationRequested, ControlRecord, ErasureRequested, FeedbackSubmitted, RetryRequested
 from schemas.topics import CONTROLS
@@ -118,20 +117,24 @@ async def feedback(
     status_code=202,
     operation_id="eraseTranscription",
     summary="Forget a transcription",
-    responses={**problems("not_found", "gone"), 204: ResponseSpec(None, description="Forgotten")},
+    responses={**problems("not_found", "gone", "key_reused"), 204: ResponseSpec(None, description="Forgotten")},
 )
 async def erase(
-    services: NamedDependency[Services], caller: NamedDependency[Caller], job_id: FromPath[str]
-) -> Response[Accepted | None]:
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    job_id: FromPath[str],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Accepted] | Response[None]:
     """Always possible; afterwards the job is gone from views and search, and its text and audio follow."""
-    await _check(services, caller, job_id)
-    asked = Asked(caller=caller, job_id=job_id, request_id=request_id.get())
-    record = ErasureRequested(**asked.stamp(ErasureRequested.__name__))
-    if await submit(services, record, CONTROLS) is None:
-        where = job_path(job_id)
-        body = Accepted(status_url=where, request_id=asked.request_id)
-        return Response(body, status_code=202, headers={"Location": where, "Retry-After": "1"})
-    return Response(None, status_code=204)
+
+    async def work(identity: str) -> Answer:
+        await _check(services, caller, job_id)
+        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
+        done = await submit(services, ErasureRequested(**asked.stamp(ErasureRequested.__name__)), CONTROLS)
+        return pending(job_path(job_id), asked) if done is None else Answer(status=204, headers={}, body=b"")
+
+    answer = await once(services, caller, idempotency_key, ("erase", job_id), work)
+    return Response(None, status_code=204) if answer.status == 204 else respond(answer, Accepted)
 
 
 router = Router(

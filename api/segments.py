@@ -6,6 +6,7 @@ In: HTTP. Out: segments with their revision as ETag; a correction of exactly the
 import re
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Response, Router, get, patch
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
@@ -13,13 +14,14 @@ from msgspec import UNSET
 
 from api import rendering
 from api.accounts.callers import Caller
-from api.commands import Asked, answer_of, pending, respond, submit
+from api.commands import Asked, answer_of, once, pending, respond, submit
 from api.contract import problems
 from api.jobs import known_job
 from api.refusals import invalid
+from api.requests.idempotency import Answer
 from api.services import Services
 from api.shapes import Segment, SegmentEdit, SegmentPage
-from api.tracing import request_id
+from projections.history import queries as history
 from projections.transcripts import queries as transcripts
 from projections.transcripts.queries import SegmentCursor
 from runtime.errors import Refused
@@ -96,7 +98,7 @@ async def _segment(conn: AsyncConnection, tenant_id: str, job_id: str, segment_i
     "/{segment_id:str}",
     operation_id="correctSegment",
     summary="Correct a segment",
-    responses=problems("not_found", "gone", "conflict", "stale_revision", "precondition_required"),
+    responses=problems("not_found", "gone", "conflict", "stale_revision", "precondition_required", "key_reused"),
 )
 async def correct(  # noqa: PLR0913  # each is a part of the request
     services: NamedDependency[Services],
@@ -105,29 +107,31 @@ async def correct(  # noqa: PLR0913  # each is a part of the request
     segment_id: FromPath[str],
     data: JSONBody[SegmentEdit],
     if_match: Annotated[str | None, HeaderParameter(name="If-Match")] = None,
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
 ) -> Response[Segment]:
     """Of many corrections of one revision exactly one takes effect; the others are told that theirs is stale."""
     tenant = caller.tenant_id
-    async with borrowed(services.connections) as conn:
-        await known_job(conn, tenant, job_id)
-        base = await transcripts.base_segment(conn, tenant, job_id, segment_id)
-    if base is None:
-        raise Refused("not_found", "There is no such segment.")
-    _check_revision(if_match, base.revision)
-    asked = Asked(caller=caller, job_id=job_id, request_id=request_id.get())
-    record = CorrectionSubmitted(
-        **asked.stamp(CorrectionSubmitted.__name__),
-        base=(base,),
-        replacement=(_replacement(data, base),),
-        note=data.note,
-    )
-    done = await submit(services, record, CORRECTIONS)
-    if done is None:
-        where = f"{rendering.job_path(job_id)}/segments/{segment_id}"
-        return respond(pending(where, asked), Segment)
-    async with borrowed(services.connections) as conn:
-        segment = await _segment(conn, tenant, job_id, segment_id)
-    return respond(answer_of(200, segment, ETag=f'"{segment.revision}"'), Segment)
+
+    async def work(identity: str) -> Answer:
+        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
+        stamp = asked.stamp(CorrectionSubmitted.__name__)
+        async with borrowed(services.connections) as conn:
+            await known_job(conn, tenant, job_id)
+            base = await transcripts.base_segment(conn, tenant, job_id, segment_id)
+            taken = await history.outcome(conn, tenant, stamp["event_id"])
+        if base is None:
+            raise Refused("not_found", "There is no such segment.")
+        if taken is None:  # else it is this very request that made the revision another
+            _check_revision(if_match, base.revision)
+        record = CorrectionSubmitted(**stamp, base=(base,), replacement=(_replacement(data, base),), note=data.note)
+        if taken is None and await submit(services, record, CORRECTIONS) is None:
+            return pending(f"{rendering.job_path(job_id)}/segments/{segment_id}", asked)
+        async with borrowed(services.connections) as conn:
+            segment = await _segment(conn, tenant, job_id, segment_id)
+        return answer_of(200, segment, ETag=f'"{segment.revision}"')
+
+    parts = ("correct", job_id, segment_id, msgspec.json.encode(data).decode(), if_match)
+    return respond(await once(services, caller, idempotency_key, parts, work), Segment)
 
 
 def _check_revision(if_match: str | None, revision: int) -> None:

@@ -18,7 +18,6 @@ from api.refusals import invalid
 from api.requests.idempotency import Answer
 from api.services import Services
 from api.shapes import Speaker, SpeakerMerging, SpeakerNaming
-from api.tracing import request_id
 from projections.transcripts import queries as transcripts
 from projections.transcripts.queries import SpeakerView
 from runtime.errors import Refused
@@ -40,25 +39,29 @@ async def list_speakers(
     "/{speaker_id:str}",
     operation_id="nameSpeaker",
     summary="Name a speaker",
-    responses=problems("not_found", "gone", "conflict"),
+    responses=problems("not_found", "gone", "conflict", "key_reused"),
 )
-async def name_speaker(
+async def name_speaker(  # noqa: PLR0913  # each is a part of the request
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
     job_id: FromPath[str],
     speaker_id: FromPath[str],
     data: JSONBody[SpeakerNaming],
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
 ) -> Response[Speaker]:
     """The name shows in transcripts, exports and search; null takes it away. Revisions of segments stay."""
-    await _speaker(services, caller.tenant_id, job_id, speaker_id)
-    asked = Asked(caller=caller, job_id=job_id, request_id=request_id.get())
-    record = SpeakerNameSubmitted(
-        **asked.stamp(SpeakerNameSubmitted.__name__), speaker_id=speaker_id, name=_name(data.name)
-    )
-    if await submit(services, record, CORRECTIONS) is None:
-        return respond(pending(f"{rendering.job_path(job_id)}/speakers", asked), Speaker)
-    named = await _speaker(services, caller.tenant_id, job_id, speaker_id)
-    return respond(answer_of(200, rendering.speaker(named)), Speaker)
+    name = _name(data.name)
+
+    async def work(identity: str) -> Answer:
+        await _speaker(services, caller.tenant_id, job_id, speaker_id)
+        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
+        record = SpeakerNameSubmitted(**asked.stamp(SpeakerNameSubmitted.__name__), speaker_id=speaker_id, name=name)
+        if await submit(services, record, CORRECTIONS) is None:
+            return pending(f"{rendering.job_path(job_id)}/speakers", asked)
+        return answer_of(200, rendering.speaker(await _speaker(services, caller.tenant_id, job_id, speaker_id)))
+
+    parts = ("name", job_id, speaker_id, name)
+    return respond(await once(services, caller, idempotency_key, parts, work), Speaker)
 
 
 @post(

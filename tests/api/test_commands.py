@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from local.stack import Stack
@@ -20,6 +21,7 @@ from tests.e2e.recordings import SAMPLE_RATE_HZ, flac
 JOB_TIMEOUT_S = 120.0
 SWEEP_TIMEOUT_S = 30.0
 AT_ONCE = 100
+_FORGOTTEN_ANSWERS = b"UPDATE idempotency_keys SET answer_status = NULL, leased_until = '-infinity'"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,32 @@ def test_a_correction_needs_a_revision_and_sense(court: Client, job: Json) -> No
     check_problem(unknown, 422, "unknown_speaker")
     missing = f"/v1/transcriptions/{job['id']}/segments/s999-1"
     check_problem(court.http.patch(missing, json={"text": "x"}, headers=anything), 404, "not_found")
+
+
+def test_what_is_sent_again_under_its_key_stands_in_the_history_once(court: Client, pipeline: Pipeline) -> None:
+    job = finished(court, 8)
+    address, segment = segment_of(court, job)
+    tag = {"If-Match": f'"{segment["revision"]}"'}
+    place = f"/v1/transcriptions/{job['id']}"
+    speaker = f"{place}/speakers/spk1"
+    for _ in range(2):
+        corrected = court.http.patch(address, json={"text": "Said once."}, headers=tag | {"Idempotency-Key": "c-8"})
+        named = court.http.put(speaker, json={"name": "Ada"}, headers={"Idempotency-Key": "n-8"})
+        assert {corrected.status_code, named.status_code} <= {200, 202}, (corrected.text, named.text)
+        # As after a crash between the record and the answer: the key is there, what was answered to it is not.
+        with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+            conn.execute(_FORGOTTEN_ANSWERS)
+    # What comes last shows that everything before it has its outcome.
+    court.http.post(f"{place}/feedback", json={"rating": 4})
+
+    def told() -> list[str]:
+        with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+            rows = conn.execute(b"SELECT kind FROM history WHERE job_id = %s", (job["id"],)).fetchall()
+        kinds = [kind for (kind,) in rows]
+        return kinds if "FeedbackGiven" in kinds else []
+
+    facts = until(told, JOB_TIMEOUT_S, "the job has its feedback")
+    assert (facts.count("SegmentsRevised"), facts.count("SpeakerNamed"), facts.count("RequestRefused")) == (1, 1, 0)
 
 
 async def test_of_a_hundred_corrections_at_once_exactly_one_wins(court: Client, job: Json) -> None:
