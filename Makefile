@@ -7,6 +7,7 @@
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
+#   make outages       every engine away for a minute under load, stopped and paused
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
 #   make lock          resolve packages and engine artifacts anew
 
@@ -16,7 +17,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench chaos hostile fuzz crash-points lock
+.PHONY: setup demo up down test check bench chaos hostile fuzz outages crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -32,7 +33,7 @@ down: setup
 	@exec $(RUN) -m cli down
 
 test: setup
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest -n $(SIDE_BY_SIDE) --dist loadfile $(ARGS)
 
 check: setup
 	.venv/bin/ruff check .
@@ -54,6 +55,9 @@ hostile: setup
 
 fuzz: setup
 	@exec $(RUN) -m tests.hostile fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5)
+
+outages: setup
+	@exec $(RUN) -m bench.outages $(ARGS)
 
 crash-points: setup
 	@CRASH_POINTS=$(or $(ONLY),all) $(RUN) -m pytest -q -s tests/chaos/crash_points

@@ -1,11 +1,10 @@
 """The way into the log: appends requests, and knows whether the broker can be reached.
 
 In: records. Out: the broker has them, or Unavailable. The API starts and stays up while the broker is away.
+Whoever asks whether it is there asks `reach`, which asks here.
 """
 
 import asyncio
-import time
-from collections.abc import Callable
 
 from runtime import settings
 from runtime.errors import Unavailable
@@ -16,8 +15,6 @@ from schemas.records import Record
 
 SOURCE = "palimpsest/api"
 SEND_TIMEOUT_S = 5.0
-CHECK_TIMEOUT_S = 2.0
-CHECK_FRESH_S = 1.0
 PAUSE_S = 1.0
 
 log = logger(__name__)
@@ -26,13 +23,10 @@ log = logger(__name__)
 class Appender:
     """One producer, connected as soon as the broker answers."""
 
-    def __init__(self, kafka: settings.Kafka, codec: Codec, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kafka: settings.Kafka, codec: Codec) -> None:
         self._kafka = kafka
         self._codec = codec
-        self._clock = clock
         self._producer: AsyncEventProducer | None = None
-        self._checked_at = float("-inf")
-        self._checked = False
 
     async def connect(self) -> None:
         """Keeps trying until it is connected."""
@@ -66,22 +60,5 @@ class Appender:
             raise Unavailable(f"Kafka: no acknowledgement in {SEND_TIMEOUT_S:.0f} s") from error
 
     async def reachable(self) -> bool:
-        """Whether the broker answered within the last second or does now."""
-        if self._clock() - self._checked_at > CHECK_FRESH_S:
-            self._checked = await self._check()
-            self._checked_at = self._clock()
-        return self._checked
-
-    async def require(self) -> None:
-        """Raises Unavailable while the broker is away."""
-        if not await self.reachable():
-            raise Unavailable("Kafka does not answer")
-
-    async def _check(self) -> bool:
-        if self._producer is None:
-            return False
-        try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
-                return await self._producer.reachable()
-        except TimeoutError:
-            return False
+        """Whether the broker answers now."""
+        return self._producer is not None and await self._producer.reachable()

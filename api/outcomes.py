@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import psycopg
 
-from runtime.postgres import CONNECT_TIMEOUT_S
+from runtime.postgres import CONNECT_TIMEOUT_S, KEEPALIVE, cut_after
 from runtime.telemetry import logger
 
 CHANNEL = "palimpsest_outcome"
 PAUSE_S = 0.5
-CHECK_S = 10.0
+CHECK_S = 5.0
+ANSWER_S = 3.0  # a server that takes longer for a bare SELECT counts as away
 
 T = TypeVar("T")
 log = logger(__name__)
@@ -45,7 +46,7 @@ class Outcomes:
 
     async def _listen(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+            self._dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **KEEPALIVE
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}".encode())
@@ -55,7 +56,8 @@ class Outcomes:
                 async for said in connection.notifies(timeout=CHECK_S):
                     self._wake(said.payload)
                 # Only a query finds out that the other end is gone; none may run while `notifies` does.
-                await connection.execute(b"SELECT 1")
+                async with cut_after(ANSWER_S, connection):
+                    await connection.execute(b"SELECT 1")
 
     def _wake(self, cause_id: str) -> None:
         for event in (*self._waiting.get(cause_id, ()), *self._followers):

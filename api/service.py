@@ -3,20 +3,12 @@
 In: nothing. Out: whether the process lives, which of its dependencies answers, its metrics. No credential is asked.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from api.services import Services
-from runtime.errors import ObjectMissing
-from runtime.postgres import borrowed
-
-CHECK_TIMEOUT_S = 3.0
-_PROBE_KEY = "_probe"
 
 
 class Alive(Struct, frozen=True):
@@ -46,52 +38,10 @@ async def health() -> Alive:
 @get("/ready", operation_id="ready", summary="Whether everything it needs answers")
 async def ready(services: NamedDependency[Services]) -> Response[Readiness]:
     """503 with the names of what is away."""
-    kafka, registry, postgres, objects, search = await asyncio.gather(
-        _answers(services.appender.reachable),
-        _answers(lambda: asyncio.to_thread(_registry, services)),
-        _answers(lambda: _postgres(services)),
-        _answers(lambda: asyncio.to_thread(_objects, services)),
-        _answers(lambda: asyncio.to_thread(services.search.reachable)),
-    )
+    there = await services.engines.answers()
     outcomes = services.outcomes.connected
-    everything = all((kafka, registry, postgres, objects, search, outcomes))
-    body = Readiness(
-        ready=everything,
-        kafka=kafka,
-        registry=registry,
-        postgres=postgres,
-        objects=objects,
-        search=search,
-        outcomes=outcomes,
-    )
-    return Response(body, status_code=200 if everything else 503)
-
-
-async def _answers(check: Callable[[], Awaitable[bool]]) -> bool:
-    """Any failure is an answer here: it is not ready."""
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            return await check()
-    except Exception:  # what is wrong is for the log of whoever needs it; this only says that it is away
-        return False
-
-
-async def _postgres(services: Services) -> bool:
-    async with borrowed(services.connections) as conn:
-        await conn.execute(b"SELECT 1")
-    return True
-
-
-def _registry(services: Services) -> bool:
-    return services.registry.reachable()
-
-
-def _objects(services: Services) -> bool:
-    try:
-        services.objects.size(_PROBE_KEY)
-    except ObjectMissing:
-        return True
-    return True
+    body = Readiness(ready=all(there.values()) and outcomes, outcomes=outcomes, **there)
+    return Response(body, status_code=200 if body.ready else 503)
 
 
 @get("/metrics", include_in_schema=False, sync_to_thread=False)

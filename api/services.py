@@ -16,18 +16,25 @@ from api.accounts.callers import Callers
 from api.appender import Appender
 from api.cursors import Cursors
 from api.outcomes import Outcomes
+from api.reach import Engines
 from api.requests.idempotency import Idempotency
 from runtime import postgres
-from runtime.objects import ObjectStore
+from runtime.errors import Unavailable
+from runtime.objects import ObjectStore, Patience
 from runtime.opensearch import SearchEngine
 from runtime.registry import Registry
 from runtime.settings import Limits, Settings, SettingsError
 from schemas.codec import Codec
+from schemas.records import UploadReceived
 
 POOL_CONNECTIONS = 16
 UPLOADS_AT_ONCE = 32
 # Blocking calls run in threads. More than uploads may hold, so that a slow object store cannot keep searches waiting.
 THREADS = UPLOADS_AT_ONCE + 16
+# A client gets its answer, or a clear refusal, while the engine behind it hangs: these are shorter than a worker's.
+BORROWED_LIMIT_S = 8.0
+SEARCH_TIMEOUT_S = 5.0
+STORE_PATIENCE = Patience(connect_s=2, silence_s=8, tries=2)
 MIN_SECRET_CHARS = 16
 RETRY_S = 1.0
 
@@ -46,15 +53,26 @@ class Services:
     registry: Registry
     objects: ObjectStore
     search: SearchEngine
+    engines: Engines
     uploads: asyncio.Semaphore
+
+    async def require_uploads(self) -> None:
+        """Raises Unavailable where an upload could not be promised: to be asked before its body is taken in."""
+        if not self.outcomes.connected:
+            raise Unavailable("postgres does not answer")
+        await self.engines.require("kafka", "objects")
+        await asyncio.to_thread(self.registry.id_of, UploadReceived.__name__)
 
 
 def build(settings: Settings) -> Services:
     """Services that are not connected yet; raises SettingsError."""
     if len(settings.secret_key) < MIN_SECRET_CHARS:
         raise SettingsError(f"PALIMPSEST_SECRET_KEY must have at least {MIN_SECRET_CHARS} characters")
-    connections = postgres.pool(settings.postgres_dsn, maximum=POOL_CONNECTIONS)
+    connections = postgres.pool(settings.postgres_dsn, maximum=POOL_CONNECTIONS, limit_s=BORROWED_LIMIT_S)
     registry = Registry(settings.registry_url, wait=False)
+    appender = Appender(settings.kafka, Codec(registry))
+    objects = ObjectStore(settings.objects, STORE_PATIENCE)
+    search = SearchEngine(settings.opensearch, SEARCH_TIMEOUT_S, retries=0)
     return Services(
         limits=settings.limits,
         connections=connections,
@@ -62,12 +80,27 @@ def build(settings: Settings) -> Services:
         idempotency=Idempotency(connections),
         cursors=Cursors(settings.secret_key),
         outcomes=Outcomes(settings.postgres_dsn),
-        appender=Appender(settings.kafka, Codec(registry)),
+        appender=appender,
         registry=registry,
-        objects=ObjectStore(settings.objects),
-        search=SearchEngine(settings.opensearch),
+        objects=objects,
+        search=search,
+        engines=Engines(
+            {
+                "kafka": appender.reachable,
+                "registry": lambda: asyncio.to_thread(registry.reachable),
+                "postgres": lambda: _selects(connections),
+                "objects": lambda: asyncio.to_thread(objects.reachable),
+                "search": lambda: asyncio.to_thread(search.reachable),
+            }
+        ),
         uploads=asyncio.Semaphore(UPLOADS_AT_ONCE),
     )
+
+
+async def _selects(connections: postgres.Pool) -> bool:
+    async with postgres.borrowed(connections) as conn:
+        await conn.execute(b"SELECT 1")
+    return True
 
 
 async def _resolved(registry: Registry) -> None:
@@ -102,7 +135,12 @@ def lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMan
             await services.connections.open(wait=False)
             stack.push_async_callback(services.connections.close)
             stack.push_async_callback(services.appender.close)
-            for work in (services.appender.connect(), services.outcomes.run(), _resolved(services.registry)):
+            for work in (
+                services.appender.connect(),
+                services.outcomes.run(),
+                services.engines.watch(),
+                _resolved(services.registry),
+            ):
                 await stack.enter_async_context(_running(work))
             app.state.services = services
             yield

@@ -19,7 +19,7 @@ from api.contract import problems
 from api.intake.body import FORM, FORM_OVERHEAD_BYTES, FileBegins, Part, form_parts, pieces, raw_parts
 from api.intake.names import clean_media_type, disposition_name
 from api.intake.options import read_options
-from api.intake.receiving import OTHER_FIELDS, Body, Intake
+from api.intake.receiving import OTHER_FIELDS, Body, Intake, counted
 from api.jobs import job_shape, page_of_jobs
 from api.requests.idempotency import bare_key
 from api.services import Services
@@ -111,9 +111,11 @@ async def create(
     fields: Fields = list(request.query_params.multi_items())
     content_type = request.headers.get("content-type", "")
     is_form = content_type.lower().startswith(FORM)
-    parts = _form(request, content_type, limit) if is_form else _raw(request, fields, limit)
-    body = Body(parts=parts, fields=fields, place="body" if is_form else "query")
-    return respond(await Intake(services, caller, body).answer(key), Job)
+    with counted():
+        parts = _form(request, content_type, limit) if is_form else _raw(request, fields, limit)
+        body = Body(parts=parts, fields=fields, place="body" if is_form else "query")
+        answer = await Intake(services, caller, body).answer(key)
+    return respond(answer, Job)
 
 
 @get(

@@ -15,6 +15,11 @@ def proportional_bytes(pid: int) -> int:
     return _own(pid) + sum(proportional_bytes(child) for child in _children(pid))
 
 
+def family(pid: int) -> list[int]:
+    """A process and its living descendants, parents first."""
+    return [pid, *(one for child in _children(pid) for one in family(child))]
+
+
 def cpu_seconds(pid: int) -> float:
     """Processor time so far of a process and its living descendants, and of those it has waited for."""
     return _cpu(pid) + sum(cpu_seconds(child) for child in _children(pid))

@@ -10,7 +10,7 @@ import signal
 from effects.leadership import lead
 from effects.schedule import run_all
 from effects.world import World
-from runtime import faults, health, postgres, telemetry
+from runtime import disk, faults, health, postgres, telemetry
 from runtime.errors import Unavailable
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
@@ -57,6 +57,7 @@ async def run(settings: Settings, state: health.Health) -> None:
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT."""
+    disk.watch({"temp": settings.temp_dir} | {folder.name: folder for folder in settings.watched_dirs})
     state = health.Health()
     server = health.serve(state, settings.health_port, settings.health_host)
     log.info("serves health", action="health.port", port=server.server_port)

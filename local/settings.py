@@ -55,6 +55,7 @@ def _addresses(site: Site) -> dict[str, str]:
         "PALIMPSEST_API_PORT": str(site.port("api")),
         "PALIMPSEST_MODEL_DIR": str(site.layout.models),
         "PALIMPSEST_TEMP_DIR": str(site.layout.temporary),
+        "PALIMPSEST_WATCHED_DIRS": str(site.layout.data),
         # Erased text leaves the disk within minutes, so that it can be watched.
         "PALIMPSEST_NUDGE_PERIOD_S": "30",
         "PALIMPSEST_REWRITE_PERIOD_S": "600",

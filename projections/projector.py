@@ -10,8 +10,10 @@ import threading
 from collections.abc import Sequence
 
 from projections.applying import apply_facts
+from projections.drift import Sampler
 from projections.history.queries import OUTCOME_CHANNEL
 from projections.search.indexer import Indexer
+from projections.search.waiting import IndexLag
 from runtime import faults, telemetry
 from runtime.consumer import ConsumerLoop, StopPartition, Subscription
 from runtime.health import Health, serve
@@ -35,10 +37,13 @@ class Projector:
     def __init__(self, codec: Codec, indexer: Indexer) -> None:
         self._codec = codec
         self._indexer = indexer
+        self._index_lag = IndexLag()
+        self._partitions: frozenset[int] = frozenset()
 
     def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
         """What a crash left unindexed comes first."""
         self._indexer.take(partitions)
+        self._partitions = partitions
 
     def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
         """Rows and notices of a batch; raises StopPartition at a record that is no fact."""
@@ -52,8 +57,9 @@ class Projector:
         self._indexer.wake()
 
     def tick(self, conn: Connection) -> None:
-        """Raises what ended the indexer."""
+        """Raises what ended the indexer; says how far the index is behind."""
         self._indexer.check()
+        self._index_lag.look(conn, sorted(self._partitions))
 
     def _fact(self, record: Incoming) -> TranscriptRecord:
         try:
@@ -73,13 +79,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
     server = serve(health, settings.health_port, settings.health_host)
     engine = SearchEngine(settings.opensearch)
     indexer = Indexer(engine, settings.postgres_dsn)
-    handler = Projector(Codec(Registry(settings.registry_url)), indexer)
+    codec = Codec(Registry(settings.registry_url))
+    handler = Projector(codec, indexer)
+    sampler = Sampler(settings, codec, NAME)
     subscription = Subscription(name=NAME, topics=(TRANSCRIPTS,), instance_id=settings.instance_id)
     loop = ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health)
     indexer.start()
+    sampler.start()
     try:
         loop.run(stop)
     finally:
+        sampler.stop()
         indexer.stop()
         engine.close()
         server.shutdown()

@@ -27,6 +27,7 @@ from runtime.errors import Fenced, Unavailable
 from runtime.faults import crash_point
 from runtime.health import Health
 from runtime.kafka import Incoming, consumer_config
+from runtime.lag import Lag
 from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.settings import Kafka
 from runtime.telemetry import logger
@@ -93,6 +94,7 @@ class ConsumerLoop:
         self._next: dict[tuple[str, int], int] = {}
         self._assigned: list[TopicPartition] | None = None
         self._stopped: set[int] = set()
+        self._lag = Lag()
         self._lag_at = 0.0
         self._broker_away = False
         self._told: dict[tuple[str, int], int] = {}
@@ -116,6 +118,10 @@ class ConsumerLoop:
         )
         try:
             self._run(consumer, stop)
+        except Fenced as error:
+            telemetry.fenced_writes.inc()
+            log.error("another member owns the partition", action="consumer.fenced", why=str(error))
+            raise
         finally:
             consumer.close()
 
@@ -270,14 +276,14 @@ class ConsumerLoop:
         if self._broker_away:
             self._broker_away = not _answers(consumer)
         self._health.broker(not self._broker_away)
-        lag = 0
-        for (topic, partition), following in self._next.items():
-            _, high = consumer.get_watermark_offsets(TopicPartition(self._kafka.topic(topic), partition), cached=True)
-            behind = max(0, high - following)
-            telemetry.consumer_lag.labels(topic, str(partition)).set(behind)
-            lag += behind
-        self._health.lag(lag)
+        places = {place: (self._end(consumer, place), following) for place, following in self._next.items()}
+        self._health.lag(self._lag.report(time.monotonic(), places))
         self._tell_group(consumer)
+
+    def _end(self, consumer: Consumer, place: tuple[str, int]) -> int:
+        topic, partition = place
+        _, high = consumer.get_watermark_offsets(TopicPartition(self._kafka.topic(topic), partition), cached=True)
+        return int(high)
 
     def _tell_group(self, consumer: Consumer) -> None:
         if self._next == self._told:

@@ -28,8 +28,6 @@ from schemas.values import StoredObject
 
 PART_BYTES = 8 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 60
 SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
@@ -37,6 +35,19 @@ _MISSING = {"NoSuchKey", "404"}
 # Answers of stores that keep no versions, or do not say which uploads are open.
 _NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
 NO_BUCKET = b"NoSuchBucket"  # a wrong setting: no object is gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long one call waits for a store that says nothing, and how often it is tried in all."""
+
+    connect_s: float
+    silence_s: float
+    tries: int
+
+
+WORKER_PATIENCE = Patience(connect_s=5, silence_s=60, tries=4)
+CHECK_PATIENCE = Patience(connect_s=2, silence_s=2, tries=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,29 +97,27 @@ class _NoUpload(Unavailable):
 class ObjectStore:
     """One bucket; safe to share between threads. Every failure of the store raises Unavailable."""
 
-    def __init__(self, store: settings.ObjectStore) -> None:
+    def __init__(self, store: settings.ObjectStore, patience: Patience = WORKER_PATIENCE) -> None:
         self.bucket = store.bucket
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=store.endpoint,
-            aws_access_key_id=store.access_key,
-            aws_secret_access_key=store.secret_key,
-            region_name=store.region,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
-                retries={"max_attempts": 3, "mode": "standard"},
-                max_pool_connections=32,
-            ),
-        )
+        self._store = store
+        self._client = _client(store, patience)
+        self._checker: Any = None
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+        if self._checker is not None:
+            self._checker.close()
+
+    def reachable(self) -> bool:
+        """Whether the store answers for the bucket now; says so within a few seconds."""
+        if self._checker is None:
+            self._checker = _client(self._store, CHECK_PATIENCE)
+        try:
+            self._checker.head_bucket(Bucket=self.bucket)
+        except (BotoCoreError, ClientError, OSError):
+            return False
+        return True
 
     def create_bucket(self) -> None:
         """Makes the bucket where it is missing."""
@@ -262,6 +271,26 @@ class ObjectStore:
             raise Unavailable(f"object store: {error}") from error
         except (BotoCoreError, OSError) as error:
             raise Unavailable(f"object store: {error}") from error
+
+
+def _client(store: settings.ObjectStore, patience: Patience) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=store.endpoint,
+        aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+        region_name=store.region,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=patience.connect_s,
+            read_timeout=patience.silence_s,
+            retries={"total_max_attempts": patience.tries, "mode": "standard"},
+            max_pool_connections=32,
+        ),
+    )
 
 
 class SmallObjects:

@@ -17,7 +17,8 @@ from runtime import settings
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
 
-REQUEST_TIMEOUT_S = 30
+REQUEST_TIMEOUT_S = 30.0
+RETRIES = 2
 MERGE_TIMEOUT_S = 3_600
 _OK = frozenset({200, 201, 409})
 
@@ -35,9 +36,12 @@ class Document:
 class SearchEngine:
     """A client of one engine; safe to share between threads."""
 
-    def __init__(self, search: settings.OpenSearch) -> None:
+    def __init__(
+        self, search: settings.OpenSearch, timeout_s: float = REQUEST_TIMEOUT_S, retries: int = RETRIES
+    ) -> None:
+        """No call lasts longer than `timeout_s` for the first try and each of `retries`."""
         self._prefix = search.index_prefix
-        self._client = OpenSearch(search.url, timeout=REQUEST_TIMEOUT_S, max_retries=2, retry_on_timeout=True)
+        self._client = OpenSearch(search.url, timeout=timeout_s, max_retries=retries, retry_on_timeout=True)
 
     def close(self) -> None:
         """Closes the connections."""

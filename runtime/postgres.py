@@ -1,13 +1,17 @@
 """PostgreSQL: connections, tables and named SQL.
 
 In: a DSN and `.sql` files. Out: connections whose errors are ours, and text of named queries.
+A server that hangs is like one that is away: async processes cut a connection that was borrowed for too long.
 The tables of all packages are applied together by `palimpsest schema apply`; processes only check the version.
 """
 
+import asyncio
 import hashlib
+import os
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,7 +25,6 @@ from runtime.faults import crash_point
 
 Connection = psycopg.Connection[TupleRow]
 AsyncConnection = psycopg.AsyncConnection[TupleRow]
-Pool = AsyncConnectionPool[AsyncConnection]
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 60_000
 # Whoever hangs inside a transaction would hold its locks, and with them a partition, for as long as it hangs.
@@ -30,6 +33,14 @@ _OPTIONS = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
     f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
 )
+# A machine that is gone says nothing: without these its connections would wait for hours.
+KEEPALIVE: Mapping[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+BORROWED_LIMIT_S = 60.0
 _AWAY = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 _SCHEMA_LOCK = 7_260_001  # any number, the same in every version of this program
 _BLOCK = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
@@ -70,22 +81,31 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
             autocommit=autocommit,
             connect_timeout=CONNECT_TIMEOUT_S,
             options=_OPTIONS,
+            **KEEPALIVE,
         ) as conn:
             yield conn
     except _AWAY as error:
         raise Unavailable(f"PostgreSQL: {error}") from error
 
 
-def pool(dsn: str, *, minimum: int = 1, maximum: int = 8) -> Pool:
+class Pool(AsyncConnectionPool[AsyncConnection]):
+    """A pool that knows how long one of its connections may be borrowed."""
+
+    limit_s = BORROWED_LIMIT_S
+
+
+def pool(dsn: str, *, minimum: int = 1, maximum: int = 8, limit_s: float = BORROWED_LIMIT_S) -> Pool:
     """A closed pool of connections for the async processes; open it with `async with`."""
-    return AsyncConnectionPool(
+    connections = Pool(
         dsn,
         min_size=minimum,
         max_size=maximum,
         open=False,
         timeout=CONNECT_TIMEOUT_S,
-        kwargs={"options": _OPTIONS},
+        kwargs={"options": _OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVE},
     )
+    connections.limit_s = limit_s
+    return connections
 
 
 @contextmanager
@@ -97,12 +117,12 @@ def transaction(conn: Connection, commit: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncConnection]:
-    """A connection of the pool in one transaction; a lost database raises Unavailable.
+    """A connection of the pool in one transaction; a lost or hanging database raises Unavailable.
 
     It can only read, unless the crash point is named that its end is.
     """
     try:
-        async with connections.connection() as conn:
+        async with connections.connection() as conn, cut_after(connections.limit_s, conn):
             await conn.set_read_only(not commit)
             if not commit:
                 yield conn
@@ -112,6 +132,24 @@ async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncCo
                     yield conn
     except (*_AWAY, PoolTimeout) as error:
         raise Unavailable(f"PostgreSQL: {error}") from error
+
+
+@asynccontextmanager
+async def cut_after(limit_s: float, conn: AsyncConnection) -> AsyncIterator[None]:
+    """Ends the connection when the block takes longer: what waits in it raises psycopg's OperationalError.
+
+    A cancellation would not do: the driver then asks the same hanging server to end the query, and waits for that.
+    """
+    timer = asyncio.get_running_loop().call_later(limit_s, _cut, conn)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(conn: AsyncConnection) -> None:
+    with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(conn.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @cache

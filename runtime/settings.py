@@ -168,6 +168,7 @@ class Settings:
     health_port: int
     log_level: str
     temp_dir: Path
+    watched_dirs: tuple[Path, ...]
     faults: Faults
 
     @classmethod
@@ -195,6 +196,7 @@ class Settings:
             health_port=source.number("HEALTH_PORT", 0),
             log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             temp_dir=Path(source.text("TEMP_DIR", "/tmp")),
+            watched_dirs=tuple(Path(text) for text in source.text("WATCHED_DIRS", "").split(":") if text),
             faults=Faults.read(values),
         )
 

@@ -38,6 +38,32 @@ consumer_lag = Gauge(
     ["topic", "partition"],
     namespace=NAMESPACE,
 )
+oldest_unprocessed_seconds = Gauge(
+    "oldest_unprocessed_seconds",
+    "How long the oldest record that is not yet processed has waited",
+    ["topic"],
+    namespace=NAMESPACE,
+)
+repeated_tries = Counter("repeated_tries", "Tries of work that was tried before", ["stage"], namespace=NAMESPACE)
+fenced_writes = Counter(
+    "fenced_writes",
+    "Batches rolled back because another member owned the partition; the process then starts anew",
+    namespace=NAMESPACE,
+)
+parked_inputs = Gauge("parked_inputs", "Inputs that wait for their job to be known", namespace=NAMESPACE)
+projection_lag_seconds = Gauge(
+    "projection_lag_seconds",
+    "How long the oldest fact that a view does not show has waited",
+    ["view"],
+    namespace=NAMESPACE,
+)
+projection_drift = Counter(
+    "projection_drift",
+    "Sampled jobs whose views were not what the log says",
+    namespace=NAMESPACE,
+)
+projection_samples = Counter("projection_samples", "Jobs whose views were compared with the log", namespace=NAMESPACE)
+disk_free_ratio = Gauge("disk_free_ratio", "Free share of the disk of a folder", ["folder"], namespace=NAMESPACE)
 outbox_depth = Gauge(
     "outbox_depth",
     "Facts committed and not yet acknowledged by the broker",
@@ -56,6 +82,8 @@ child_restarts = Counter(
     namespace=NAMESPACE,
 )
 
+engine_up = Gauge("engine_up", "Whether an engine answers the API: 1 or 0", ["engine"], namespace=NAMESPACE)
+uploads_refused = Counter("uploads_refused", "Uploads that got no promise", ["reason"], namespace=NAMESPACE)
 upload_bytes = Counter("upload_bytes", "Bytes of audio taken in", namespace=NAMESPACE)
 idempotent_replays = Counter("idempotent_replays", "Requests answered from an earlier one", namespace=NAMESPACE)
 acceptances_repeated = Counter(
@@ -99,12 +127,12 @@ def configure(process: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("opensearch").setLevel("ERROR")  # each failed request with its trace: whoever asked says it once
     for chatty in (
         "httpx",
         "httpcore",
         "botocore",
         "urllib3",
-        "opensearch",
         "aiokafka",
         "faust",
         "mode",

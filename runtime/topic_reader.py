@@ -4,6 +4,7 @@ In: a topic's name without prefix. Out: its records, those that are there or tho
 Commits nothing, so that looking changes nothing.
 """
 
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -58,6 +59,26 @@ def read_from(kafka: Kafka, name: str, partition: int, offset: int) -> Incoming 
             if message.error() is None and message.offset() == offset:
                 return Incoming.of(message, kafka.topic_prefix)
     return None
+
+
+def read_span(kafka: Kafka, name: str, partition: int, start: int, end: int) -> list[Incoming]:
+    """The records of a partition from offset `start` up to, without, `end`; raises Unavailable."""
+    found: list[Incoming] = []
+    with _consumer(kafka) as consumer:
+        consumer.assign([TopicPartition(kafka.topic(name), partition, start)])
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for message in consumer.consume(_BATCH, _POLL_S):
+                if (error := message.error()) is not None:
+                    if error.code() != KafkaError._PARTITION_EOF:
+                        raise Unavailable(f"Kafka: {error}")
+                    return found
+                if (message.offset() or 0) >= end:
+                    return found
+                found.append(Incoming.of(message, kafka.topic_prefix))
+            if found and found[-1].offset >= end - 1:
+                return found
+    raise Unavailable(f"Kafka: {name}/{partition} could not be read in {ANSWER_TIMEOUT_S:.0f} s")
 
 
 @contextmanager

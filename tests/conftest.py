@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,20 @@ TEST_HOME = Path(os.environ.get("PALIMPSEST_TEST_HOME", CHECKOUT / ".palimpsest"
 TEST_PORT_BASE = int(os.environ.get("PALIMPSEST_TEST_PORT_BASE", "17500"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Where tests run side by side, whoever hands them out starts the engines for all."""
+    engines = Stack(TEST_HOME, TEST_PORT_BASE)
+    if not engines.is_running():
+        engines.start_engines()
+        config.add_cleanup(partial(_end, engines))
+
+
+def _end(engines: Stack) -> None:
+    engines.stop()
+    engines.wipe()
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The engines: those that run in the test home already, else started once and stopped at the end."""
@@ -23,8 +38,7 @@ def stack() -> Iterator[Stack]:
     engines.start_engines()
     yield engines
     if not ran_before:
-        engines.stop()
-        engines.wipe()
+        _end(engines)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ In: the parts of a body and who sends it. Out: the audio in the object store, th
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -29,7 +30,7 @@ from projections.jobs import queries as jobs
 from runtime.errors import Refused, Unavailable
 from runtime.faults import crash_point
 from runtime.postgres import borrowed
-from runtime.telemetry import logger
+from runtime.telemetry import logger, uploads_refused
 from schemas.identity import event_id, job_id_for
 from schemas.records import UploadReceived
 from schemas.topics import upload_topic
@@ -59,6 +60,19 @@ class Body:
     parts: AsyncIterator[Part]
     fields: list[tuple[str, str]]
     place: str
+
+
+@contextmanager
+def counted() -> Iterator[None]:
+    """Counts why the upload inside got no promise."""
+    try:
+        yield
+    except Refused as error:
+        uploads_refused.labels(error.code).inc()
+        raise
+    except Unavailable:
+        uploads_refused.labels("unavailable").inc()
+        raise
 
 
 async def take_in(body: Body, sink: HashingSink) -> Taken:
@@ -92,7 +106,7 @@ class Intake:
     async def answer(self, key: str | None) -> Answer:
         """Carries the upload out, or repeats the answer that the key had before."""
         services, tenant = self._services, self._caller.tenant_id
-        await services.appender.require()
+        await services.require_uploads()
         claim = await services.idempotency.claim(tenant, key)
         if isinstance(claim, Earlier):
             return await self._repeated(claim)

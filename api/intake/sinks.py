@@ -7,11 +7,14 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 
-from runtime.errors import Refused, Unavailable
+from runtime.errors import ObjectMissing, Refused, Unavailable
 from runtime.faults import crash_point
 from runtime.objects import PART_BYTES, ObjectStore, Upload
 from runtime.telemetry import logger, upload_bytes
 from schemas.values import StoredObject
+
+# Whoever waits for a refusal does not wait for a store that hangs; the abort goes on by itself.
+ABORT_WAIT_S = 2.0
 
 log = logger(__name__)
 
@@ -84,9 +87,10 @@ class StoringSink(HashingSink):
             return
         try:
             with crash_point("audio.abort"):
-                await asyncio.to_thread(self._store.abort, self._upload)
-        except Unavailable as error:
-            log.warning("an upload was left behind", action="upload.left", trouble=str(error))
+                async with asyncio.timeout(ABORT_WAIT_S):
+                    await asyncio.to_thread(self._store.abort, self._upload)
+        except (Unavailable, ObjectMissing, TimeoutError) as error:
+            log.warning("an upload was left behind", action="upload.left", trouble=repr(error))
 
     async def _store_part(self) -> None:
         if self._upload is None:

@@ -33,3 +33,6 @@ WHERE pending.job_id = done.job_id AND pending.segment_id = done.segment_id AND 
 
 -- name: waiting  how many marks there are, at most 10,000
 SELECT count(*) FROM (SELECT FROM search_pending WHERE partition = ANY(%(partitions)s) LIMIT 10000) AS those;
+
+-- name: oldest_mark  the first mark that waits, if any, and the last that was given out
+SELECT (SELECT min(mark) FROM search_pending WHERE partition = ANY(%(partitions)s)), last_value FROM search_mark;

@@ -48,6 +48,9 @@ ON CONFLICT DO NOTHING;
 DELETE FROM assembler_parked WHERE job_id = %(job_id)s
 RETURNING parked_at, timestamp_ms, topic, partition, place, key, value, headers;
 
+-- name: parked  how many inputs wait for their jobs
+SELECT count(*) FROM assembler_parked WHERE partition = ANY(%(partitions)s);
+
 -- name: expired  inputs whose job never came
 DELETE FROM assembler_parked
 WHERE partition = %(partition)s AND parked_at < now() - make_interval(secs => %(seconds)s)

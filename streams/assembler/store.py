@@ -125,6 +125,11 @@ class Store:
         """What waited for a job, in order of arrival."""
         return _arrived(conn.execute(self._sql["unpark"], {"job_id": job_id}).fetchall())
 
+    def parked(self, conn: Connection, partitions: Sequence[int]) -> int:
+        """How many inputs wait for jobs of these partitions."""
+        row = conn.execute(self._sql["parked"], {"partitions": list(partitions)}).fetchone()
+        return int(row[0]) if row else 0
+
     def expired(self, conn: Connection, partition: int, seconds: float) -> list[Incoming]:
         """Removes and returns inputs that waited too long."""
         rows = conn.execute(self._sql["expired"], {"partition": partition, "seconds": seconds}).fetchall()

@@ -107,6 +107,7 @@ class Assembler:
                 if prune:
                     days = self._settings.limits.retry_days
                     self._store.prune(conn, partition, applied_days=APPLIED_DAYS, result_days=days)
+        telemetry.parked_inputs.set(self._store.parked(conn, list(self._claims)))
         if prune:
             self._pruned_at_s = now_s
         self._after_commit(conn)

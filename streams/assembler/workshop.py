@@ -133,6 +133,7 @@ class Workshop:
             return None
         if job.tries >= MAX_TRIES:
             return _given_up(job.task, "The transcript could not be assembled.")
+        telemetry.repeated_tries.labels("assembly").inc()
         self._waiting.appendleft(replace(job, tries=job.tries + 1))
         return None
 

@@ -7,6 +7,7 @@ instant does the record again. Knows no codec and no cut: `prepare` does the wor
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,16 +15,17 @@ import faust
 import mode
 from structlog.contextvars import bound_contextvars
 
-from runtime import faults, health, kafka, postgres, telemetry
+from runtime import disk, faults, health, kafka, postgres, telemetry
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
+from runtime.lag import Lag
 from runtime.objects import ObjectStore
 from runtime.registry import Registry
 from runtime.settings import Settings
 from schemas.codec import Codec, UndecodableRecord
 from schemas.records import Record, UploadReceived
 from schemas.topics import DEAD_LETTERS, UPLOADS
-from streams.chunker.crash_only import crash_only_app, lag, send
+from streams.chunker.crash_only import crash_only_app, places, send
 from streams.chunker.prepare import Outlets, Poisoned, Preparation, Rules, patiently
 from streams.chunker.sandbox import Decoders
 from streams.chunker.tries import Tries
@@ -50,6 +52,7 @@ class Chunker(mode.Service):
         self._connections = postgres.pool(config.postgres_dsn, maximum=2)
         self._decoders = Decoders()
         self._preparation: Preparation | None = None
+        self._lag = Lag()
         self.app = crash_only_app(config.kafka, self._group, config.instance_id, config.temp_dir / "faust")
         self._consume()
 
@@ -136,15 +139,15 @@ class Chunker(mode.Service):
         log.error("put on the dead-letter topic", action="record.dead", cause=cause, error=message)
 
     async def _watch(self) -> None:
+        self._health.detail(temp_free_ratio=round(disk.free_share(self._config.temp_dir), 3))
         try:
-            waiting = await lag(self.app)
+            found = await places(self.app)
         except Unavailable:
             self._health.broker(False)
             return
         self._health.broker(True)
-        self._health.lag(sum(waiting.values()))
-        for tp, records in waiting.items():
-            telemetry.consumer_lag.labels(self._config.upload_topic, tp.partition).set(records)
+        ours = {(self._config.upload_topic, tp.partition): where for tp, where in found.items()}
+        self._health.lag(self._lag.report(time.monotonic(), ours))
 
 
 def _incoming(message: Any, topic: str) -> kafka.Incoming:
@@ -169,6 +172,7 @@ def main() -> None:
         postgres.check_schema(conn)
     registry = Registry(config.registry_url)
     registry.resolve_all()
+    disk.watch({"temp": config.temp_dir})
     state = health.Health()
     server = health.serve(state, config.health_port, config.health_host)
     loop = asyncio.new_event_loop()

@@ -107,8 +107,8 @@ async def send(app: AppT, topic: str, out: Outgoing) -> None:
     telemetry.records_out.labels(out.topic).inc()
 
 
-async def lag(app: AppT) -> dict[TP, int]:
-    """Records not yet committed, by assigned partition; raises Unavailable when the broker does not say."""
+async def places(app: AppT) -> dict[TP, tuple[int, int]]:
+    """End and committed offset of each assigned partition; raises Unavailable when the broker does not say."""
     consumer: Any = app.consumer
     assigned = consumer.assignment()
     if not assigned:
@@ -119,4 +119,4 @@ async def lag(app: AppT) -> dict[TP, int]:
         raise Unavailable(f"Kafka: {error}") from error
     # Faust keeps what it committed to itself; the version is pinned.
     committed = consumer._committed_offset
-    return {tp: max(0, ends[tp] - (committed.get(tp) or 0)) for tp in assigned}
+    return {tp: (ends[tp], committed.get(tp) or 0) for tp in assigned}

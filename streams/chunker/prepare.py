@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 from runtime.errors import ObjectMissing, Unavailable
 from runtime.faults import crash_point
 from runtime.objects import ObjectStore
-from runtime.telemetry import audio_seconds, logger
+from runtime.telemetry import audio_seconds, logger, repeated_tries
 from schemas.records import AudioRejected, Record, UploadReceived
 from schemas.topics import lane_topic
 from schemas.values import MediaInfo, PlannedChunk, StoredObject
@@ -93,15 +93,20 @@ class Preparation:
             if begun.tries > MAX_TRIES:
                 await self._reject(upload, "internal", plan.REJECTIONS["internal"])
                 return Poisoned(tries=MAX_TRIES, reason=reason)
+            if begun.tries > 1:
+                repeated_tries.labels("chunker").inc()
             try:
                 await self._try(upload)
                 return None
             except DecoderCrashed as error:
                 reason = str(error)
                 log.warning("the decoder crashed", action="decoder.crashed", tries=begun.tries, error=reason)
-            except (Unavailable, asyncio.CancelledError):
-                # Neither an outage nor a shutdown is the file's fault.
-                await self._outlets.tries.take_back(upload.event_id)
+            except Unavailable:
+                # An outage is not the file's fault, least of all that of the database which counts the tries.
+                await _however_long(lambda: self._outlets.tries.take_back(upload.event_id))
+                raise
+            except asyncio.CancelledError:
+                await self._outlets.tries.take_back(upload.event_id)  # nor is a shutdown
                 raise
 
     async def answered(self, upload: UploadReceived) -> None:
@@ -120,7 +125,7 @@ class Preparation:
         await patiently(lambda: self._outlets.tries.answered(upload.event_id))
 
     def _download(self, upload: UploadReceived, file: BinaryIO) -> None:
-        """The uploaded bytes; never more than the upload says."""
+        """The uploaded bytes, never more than the upload says; a full disk is waited for like an outage."""
         file.seek(0)
         file.truncate()
         room = upload.audio.size_bytes
@@ -222,6 +227,15 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
             log.warning("waiting for an outside system", action="outside.away", error=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+async def _however_long(call: Callable[[], Awaitable[T]]) -> T:
+    """The result of `call`, tried again until the outside system is back: for what must not be left undone."""
+    while True:
+        try:
+            return await patiently(call)
+        except Unavailable as error:
+            log.warning("still waiting for an outside system", action="outside.still_away", error=str(error))
 
 
 def _media(opened: Opened) -> MediaInfo:

@@ -5,6 +5,7 @@ Each partition hands out a bounded number of open records and is paused while it
 away is first offered to the owner, who may keep it until a running batch is over. Knows no model and no audio.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from runtime import telemetry
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
 from runtime.kafka import Incoming, consumer_config
+from runtime.lag import Lag
 from runtime.settings import Kafka
 from runtime.telemetry import logger
 from streams.speech.offsets import Commit, Ledger, Place, Position
@@ -56,6 +58,7 @@ class Intake:
         self._paused: set[Place] = set()
         self._owner: Owner | None = None
         self._broker_away = False
+        self._lag = Lag()
         extra: dict[str, str | int | bool] = {
             "partition.assignment.strategy": "cooperative-sticky",
             "max.poll.interval.ms": reader.max_poll_s * 1000,
@@ -146,14 +149,12 @@ class Intake:
 
     def lag(self) -> int:
         """How many records of our partitions are not answered; keeps the metric."""
-        total = 0
+        places = {}
         for place, ledger in self._ledgers.items():
             partition = TopicPartition(self._kafka.topic(place.topic), place.partition)
             _, high = self._consumer.get_watermark_offsets(partition, cached=True)
-            behind = ledger.behind(high)
-            telemetry.consumer_lag.labels(place.topic, str(place.partition)).set(behind)
-            total += behind
-        return total
+            places[place.topic, place.partition] = (high, high - ledger.behind(high))
+        return self._lag.report(time.monotonic(), places)
 
     def close(self) -> None:
         """Leaves the group; the owner is asked to let go of every partition."""

@@ -215,6 +215,8 @@ class Worker:
         elif batch:
             self._backlog.take(batch)
             for chunk in batch:
+                if chunk.tries:
+                    telemetry.repeated_tries.labels(f"speech-{self._parts.task}").inc()
                 chunk.tries += 1
             self._runner.run(batch)
 

@@ -50,6 +50,7 @@ PLACES = (
     "HEALTH_PORT",
     "MODEL_DIR",
     "TEMP_DIR",
+    "WATCHED_DIRS",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from runtime import postgres
 from runtime.errors import Unavailable
 from runtime.postgres import TABLE_OWNERS, SchemaOutdated, apply_schema, check_schema, connection, load_sql
 from runtime.settings import Settings
@@ -57,3 +58,12 @@ def test_a_process_that_hangs_in_a_transaction_loses_its_locks(workspace: Mappin
 def test_a_database_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable), connection("postgresql://127.0.0.1:9/none"):
         pass
+
+
+async def test_a_connection_that_is_borrowed_for_too_long_is_cut(workspace: Mapping[str, str]) -> None:
+    async with postgres.pool(workspace["PALIMPSEST_POSTGRES_DSN"], limit_s=0.3) as connections:
+        with pytest.raises(Unavailable):
+            async with postgres.borrowed(connections) as conn:
+                await conn.execute(b"SELECT pg_sleep(60)")
+        async with postgres.borrowed(connections) as conn:  # and the pool has made a new one
+            await conn.execute(b"SELECT 1")

@@ -1,8 +1,8 @@
 """Whisper, one level below WhisperX's `transcribe`: rows of any jobs and languages in one batch.
 
 In: windows of samples. Out: encodings, languages, text and word times of each row.
-Each window is encoded once; languages, every try and the word times are taken from that encoding. It is kept in main
-memory, so rows can be regrouped for a retry or by language without encoding them again.
+Each window is encoded once; languages, every try and the word times are taken from that encoding. It stays where the
+model is, row by row, so rows can be regrouped for a retry or by language without encoding them again.
 Knows no chunk, no window plan and no rule for what is good enough.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ctranslate2 import DataType, StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from whisperx.audio import HOP_LENGTH, log_mel_spectrogram
 
 from streams.speech.engines.alignment import Piece
+from streams.speech.engines.device_rows import Rows, rows_of, stored
 from streams.speech.engines.protocol import SAMPLE_RATE_HZ
 from streams.speech.engines.retry import Attempt, Decoding
 from streams.speech.engines.spans import SAMPLES_PER_MS, Span
@@ -32,7 +32,7 @@ POSITIONS = 448
 HYPOTHESES = 5
 PAUSES = VadOptions(threshold=0.4, min_silence_duration_ms=80, speech_pad_ms=20, min_speech_duration_ms=60)
 
-Encoding = NDArray[np.floating[Any]]
+Encoding = Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,23 +78,21 @@ class Whisper:
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> list[Encoding]:
         """The encoding of each window; all must have the same `input_samples`."""
         total = input_samples(len(windows[0]))
-        features = [log_mel_spectrogram(window, self._mels, padding=total - len(window)).numpy() for window in windows]
-        encoded = self._whisper.model.encode(_stored(features), to_cpu=True)
-        if encoded.dtype == DataType.bfloat16:  # a type NumPy does not have
-            encoded = encoded.to(DataType.float32)
-        return list(np.array(encoded))
+        device = self._whisper.model.device
+        features = [log_mel_spectrogram(window, self._mels, total - len(window), device) for window in windows]
+        return rows_of(self._whisper.model.encode(stored(features), to_cpu=False))
 
     def detect(self, encodings: Sequence[Encoding]) -> list[dict[str, float]]:
         """The probability of each language, per row."""
         if not self._whisper.model.is_multilingual:
             return [{"en": 1.0} for _ in encodings]
-        found = self._whisper.model.detect_language(_stored(encodings))
+        found = self._whisper.model.detect_language(stored(encodings))
         return [{token[2:-2]: p for token, p in row} for row in found]
 
     def decode(self, rows: Sequence[Utterance], how: Decoding) -> list[Attempt]:
         """One try per row; all prompts must be of one length, the languages may differ."""
         results = self._whisper.model.generate(
-            _stored([row.encoding for row in rows]),
+            stored([row.encoding for row in rows]),
             [self._prompt(row) for row in rows],
             max_length=POSITIONS,
             return_scores=True,
@@ -110,7 +108,7 @@ class Whisper:
         found = self._whisper.find_alignment(
             self._tokenizer_of(language),
             [list(row.tokens) for row in rows],
-            _stored([row.encoding for row in rows]),
+            stored([row.encoding for row in rows]),
             [max(1, row.samples // HOP_LENGTH) for row in rows],
         )
         return [[_piece(entry) for entry in row if entry["word"]] for row in found]
@@ -169,10 +167,6 @@ def speech_between_pauses(samples: NDArray[np.float32]) -> list[Span]:
         Span(start_ms=found["start"] // SAMPLES_PER_MS, end_ms=found["end"] // SAMPLES_PER_MS)
         for found in get_speech_timestamps(samples, PAUSES)
     ]
-
-
-def _stored(rows: Sequence[Encoding]) -> StorageView:
-    return StorageView.from_array(np.ascontiguousarray(np.stack(rows)))
 
 
 def _search(how: Decoding) -> dict[str, Any]:

@@ -1,0 +1,182 @@
+"""`make outages`: each engine away for a while under a light load, and what clients were told meanwhile.
+
+In: arguments. Out: a table, one row an outage; exit status 1 when an answer was not clear, a promise was not kept, or
+an upload's body was taken in that could not be promised. Uses a stack of its own, which it starts and stops.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.accounts.keys import create_key
+from bench.load import Load, refused_before_the_body
+from bench.resources import family
+from local import supervisor
+from local.engines import ENGINES
+from local.layout import CHECKOUT
+from local.ports import LOOPBACK
+from local.stack import Stack
+
+HOME = CHECKOUT / ".palimpsest" / "outages"
+PORT_BASE = 18600
+STUB = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub", "PALIMPSEST_LOG_LEVEL": "warning"}
+OUTAGE_S = 60.0
+JOBS_PER_S = 2.0
+NOTICE_S = 6.0
+RECOVERY_LIMIT_S = 180.0
+POLL_S = 0.2
+# Without these no upload can be promised, so its body must not be taken in. Search is not needed for that, and the
+# registry only until the first schema was looked up.
+NEEDED = frozenset({"kafka", "postgres", "s3"})
+WAYS = ("stop", "pause")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """What one outage did; recovery is counted from the moment when the engine answers again."""
+
+    engine: str
+    way: str
+    calls: int
+    refused: int
+    slowest_s: float
+    early_s: float | None
+    promised: int
+    accepting_after_s: float
+    quiet_after_s: float
+    faults: tuple[str, ...]
+
+
+def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> Outage:
+    """Takes an engine away while `load` runs, gives it back and waits until every promise is kept."""
+    first, faults = len(load.calls), list[str]()
+    _take_away(stack, engine, way)
+    began = time.monotonic()
+    early_s = _refused_early(load, faults) if engine in NEEDED else None
+    while time.monotonic() - began < seconds:
+        time.sleep(POLL_S)
+    before = len(load.promised)
+    _give_back(stack, engine, way)
+    back = time.monotonic()
+    accepting_s = _within(lambda: len(load.promised) > before, back, "no upload was accepted again", faults)
+    keys = list(load.promised)
+    quiet_s = _within(lambda: not load.open_jobs(keys), back, "a promised job is not completed", faults)
+    _within(lambda: load.findable(keys[-1]), back, "the search index did not catch up", faults)
+    calls = load.calls[first:]
+    faults += [f"{call.kind}: {call.fault}" for call in calls if call.fault]
+    return Outage(
+        engine=engine,
+        way=way,
+        calls=len(calls),
+        refused=sum(call.status >= 500 for call in calls),
+        slowest_s=max(call.elapsed_s for call in calls),
+        early_s=early_s,
+        promised=len(keys),
+        accepting_after_s=accepting_s,
+        quiet_after_s=quiet_s,
+        faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _refused_early(load: Load, faults: list[str]) -> float | None:
+    """How long an upload took to be refused of which only the head was sent; one that began before it was noticed may
+    wait for its body."""
+    began = time.monotonic()
+    while time.monotonic() - began < NOTICE_S:
+        status, code, took_s = refused_before_the_body(load.url, load.key)
+        if status:
+            if (status, code) != (503, "unavailable"):
+                faults.append(f"an upload that could not be promised: {status} {code}")
+            return took_s
+    faults.append("the body of an upload was waited for that could not be promised")
+    return None
+
+
+def _within(done: Callable[[], object], since: float, otherwise: str, faults: list[str]) -> float:
+    while not done():
+        if time.monotonic() - since > RECOVERY_LIMIT_S:
+            faults.append(otherwise)
+            break
+        time.sleep(POLL_S)
+    return time.monotonic() - since
+
+
+def _take_away(stack: Stack, engine: str, way: str) -> None:
+    if way == "stop":
+        supervisor.stop_programs(stack.layout, [engine])
+    else:
+        _signal(stack, engine, signal.SIGSTOP)
+
+
+def _give_back(stack: Stack, engine: str, way: str) -> None:
+    if way == "stop":
+        stack.start_engines([engine])
+    else:
+        _signal(stack, engine, signal.SIGCONT)
+
+
+def _signal(stack: Stack, engine: str, number: signal.Signals) -> None:
+    for pid in family(supervisor.state_of(stack.layout, engine).pid):
+        os.kill(pid, number)
+
+
+def row(outage: Outage) -> str:
+    """One line of the table."""
+    early = "-" if outage.early_s is None else f"{outage.early_s:.1f} s"
+    return (
+        f"{outage.engine:<12}{outage.way:<7}{outage.calls:>6}{outage.refused:>8}{outage.slowest_s:>9.1f} s{early:>9}"
+        f"{outage.accepting_after_s:>10.1f} s{outage.quiet_after_s:>8.1f} s  {'; '.join(outage.faults) or 'none'}"
+    )
+
+
+HEAD = f"{'engine':<12}{'way':<7}{'calls':>6}{'refused':>8}{'slowest':>11}{'early':>9}{'accepting':>12}{'quiet':>10}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make outages", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=OUTAGE_S, help=f"length of each outage (default {OUTAGE_S:g})")
+    parser.add_argument("--engine", choices=tuple(ENGINES), action="append", help="one, or more; all if not given")
+    parser.add_argument("--way", choices=WAYS, action="append", help="stopped, or paused so that it hangs; both")
+    parser.add_argument("--home", type=Path, default=HOME, help="the folder of its stack")
+    parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
+    return parser.parse_args()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _outages(stack: Stack, arguments: argparse.Namespace) -> Sequence[Outage]:
+    key = create_key(stack.shared_settings()["PALIMPSEST_POSTGRES_DSN"], "outages", "outages")
+    found = []
+    print(HEAD + "  faults", flush=True)
+    for engine in arguments.engine or ENGINES:
+        for way in arguments.way or WAYS:
+            load = Load(f"http://{LOOPBACK}:{stack.site.port('api')}", key, JOBS_PER_S)
+            with load.running():
+                _within(lambda load=load: load.promised, time.monotonic(), "", [])  # type: ignore[misc]
+                found.append(measure(stack, load, engine, way, arguments.seconds))
+            print(row(found[-1]), flush=True)
+    return found
+
+
+def main() -> int:
+    """0 when every answer was clear and every promise kept."""
+    arguments = _arguments()
+    stack = Stack(arguments.home, arguments.port_base, overrides=STUB, say=_say)
+    stack.start()
+    try:
+        found = _outages(stack, arguments)
+    finally:
+        stack.stop()
+        stack.wipe()
+    return 1 if any(outage.faults for outage in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
