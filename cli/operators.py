@@ -33,6 +33,30 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _family(subparsers, "schema", "PostgreSQL tables", {"apply": (_schema_apply, "create the missing tables")})
     _keys(subparsers)
     _dead_letters(subparsers)
+    _rebuild(subparsers)
+
+
+def _rebuild(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "rebuild",
+        help="make views again from the log, while everything runs",
+        description="Makes a view again beside the live one and switches; the old one stays for a day as a way back. "
+        "Stopped or killed, the same command goes on where it was.",
+    )
+    parser.add_argument("projection", nargs="?", metavar="PROJECTION", help="jobs, transcripts, history, search or all")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--back", action="store_true", help="make the old version live again")
+    what.add_argument("--abandon", action="store_true", help="drop what an interrupted rebuild has made")
+    what.add_argument("--drop-old", action="store_true", help="drop the old version now instead of after a day")
+    what.add_argument("--status", action="store_true", help="show the versions of every view")
+    what.add_argument("--hash", action="store_true", help="show them with count and hash of their content; reads all")
+    parser.set_defaults(run=_run_rebuild)
+
+
+def _run_rebuild(arguments: argparse.Namespace) -> int:
+    from cli.rebuild import run_rebuild
+
+    return run_rebuild(arguments)
 
 
 def _family(

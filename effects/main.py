@@ -41,6 +41,7 @@ async def run(settings: Settings, state: health.Health) -> None:
     try:
         async with postgres.pool(settings.postgres_dsn) as connections:
             world = World(
+                settings=settings,
                 kafka=settings.kafka,
                 connections=connections,
                 producer=producer,

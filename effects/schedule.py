@@ -13,6 +13,7 @@ from effects.sweeps.erasures import erase_again, erase_all, erase_recent
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_lately, sweep_recent
 from effects.sweeps.rewriting import rewrite
+from effects.sweeps.versions import drop_versions
 from effects.world import World
 from runtime.errors import Unavailable
 from runtime.health import Health
@@ -35,6 +36,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep(name="objects", period_s=2.0, run=sweep_recent),
     Sweep(name="late_objects", period_s=60.0, run=sweep_lately),
     Sweep(name="old_objects", period_s=3600.0, run=sweep_all),
+    Sweep(name="old_versions", period_s=3600.0, run=drop_versions),
     Sweep(name="nudges", period_s=1.0, run=nudge),
     Sweep(name="erasures", period_s=2.0, run=erase_recent),
     Sweep(name="open_erasures", period_s=1.0, run=erase_again),

@@ -9,13 +9,14 @@ from runtime import postgres
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
-from runtime.settings import Forgetting, Kafka
+from runtime.settings import Forgetting, Kafka, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One of each; shared by all sweeps."""
 
+    settings: Settings
     kafka: Kafka
     connections: postgres.Pool
     producer: AsyncEventProducer

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 from projections.applying import apply_facts
 from projections.drift import Sampler
+from projections.facts import fact_of
 from projections.history.queries import OUTCOME_CHANNEL
+from projections.rebuilding.erasing import forget_beside
 from projections.search.indexer import Indexer
 from projections.search.waiting import IndexLag
 from runtime import faults, telemetry
-from runtime.consumer import ConsumerLoop, StopPartition, Subscription
+from runtime.consumer import ConsumerLoop, Subscription
 from runtime.health import Health, serve
 from runtime.kafka import Incoming
 from runtime.opensearch import SearchEngine
@@ -23,8 +25,7 @@ from runtime.postgres import Connection, check_schema, connection
 from runtime.registry import Registry
 from runtime.settings import Settings
 from runtime.stopping import stop_signal
-from schemas.codec import Codec, UndecodableRecord
-from schemas.records import TranscriptRecord
+from schemas.codec import Codec
 from schemas.topics import TRANSCRIPTS
 
 NAME = "projector"
@@ -47,8 +48,9 @@ class Projector:
 
     def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
         """Rows and notices of a batch; raises StopPartition at a record that is no fact."""
-        facts = [self._fact(record) for record in records if record.value is not None]
+        facts = [fact for record in records if (fact := fact_of(self._codec, record)) is not None]
         apply_facts(conn, partition, facts)
+        forget_beside(conn, partition, facts)
         causes = list(dict.fromkeys(fact.cause_id for fact in facts))
         conn.execute(_NOTIFY, {"channel": OUTCOME_CHANNEL, "causes": causes})
 
@@ -60,15 +62,6 @@ class Projector:
         """Raises what ended the indexer; says how far the index is behind."""
         self._indexer.check()
         self._index_lag.look(conn, sorted(self._partitions))
-
-    def _fact(self, record: Incoming) -> TranscriptRecord:
-        try:
-            fact = self._codec.decode(record.value or b"")
-        except UndecodableRecord as error:
-            raise StopPartition(record, str(error)) from error
-        if not isinstance(fact, TranscriptRecord):
-            raise StopPartition(record, f"{type(fact).__name__} does not belong on {TRANSCRIPTS}")
-        return fact
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

@@ -6,12 +6,21 @@ arrives in the same batch marks itself.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from projections.history import project as history
 from projections.jobs import project as jobs
 from projections.search import project as search
 from projections.transcripts import project as transcripts
 from projections.writes import Project, Statement
+
+
+class Rebuilt(Enum):
+    """What a view is made again from."""
+
+    FROM_LOG = "log"  # its tables, by its own function
+    FROM_TRANSCRIPTS = "transcripts"  # documents beside the tables, from the view `transcripts`
+    NEVER = "never"  # it remembers what was done in the world, which the log does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,7 @@ class Projection:
     project: Project
     statements: tuple[Statement, ...]
     tables: tuple[str, ...]
+    rebuilt: Rebuilt = Rebuilt.FROM_LOG
 
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -48,6 +58,7 @@ PROJECTIONS: tuple[Projection, ...] = (
         project=search.project,
         statements=search.STATEMENTS,
         tables=("search_pending",),
+        rebuilt=Rebuilt.FROM_TRANSCRIPTS,
     ),
     Projection(
         name="transcripts",

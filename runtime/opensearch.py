@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, TransportError
@@ -64,12 +65,47 @@ class SearchEngine:
             if "resource_already_exists" not in str(error):
                 raise Unavailable(f"OpenSearch: {error}") from error
 
+    def alias_target(self, alias: str) -> str | None:
+        """The index that an alias stands for, without prefix; None where there is no such alias."""
+        try:
+            found = self._guarded(lambda: self._client.indices.get_alias(name=self.name(alias)))
+        except NotFoundError:
+            return None
+        return next((name.removeprefix(self._prefix) for name in found), None)
+
+    def exists(self, index: str) -> bool:
+        """Whether there is such an index or alias."""
+        return bool(self._guarded(lambda: self._client.indices.exists(index=self.name(index))))
+
+    def move_alias(self, alias: str, before: str | None, index: str) -> None:
+        """The alias stands for this index and no longer for the one before, in one step: no search falls between."""
+        actions: list[Mapping[str, Any]] = [{"add": {"index": self.name(index), "alias": self.name(alias)}}]
+        if before is not None and before != index:
+            actions.append({"remove": {"index": self.name(before), "alias": self.name(alias)}})
+        self._guarded(lambda: self._client.indices.update_aliases(body={"actions": actions}))
+
+    def put_alias(self, alias: str, index: str) -> None:
+        """One more name for an index."""
+        self._guarded(lambda: self._client.indices.put_alias(index=self.name(index), name=self.name(alias)))
+
+    def change_settings(self, index: str, changed: Mapping[str, Any]) -> None:
+        """Changes settings of an index; a value of None brings the default back."""
+        self._guarded(lambda: self._client.indices.put_settings(index=self.name(index), body=dict(changed)))
+
+    def delete_index(self, index: str) -> None:
+        """Removes an index, if it is there."""
+        with suppress(NotFoundError):
+            self._guarded(lambda: self._client.indices.delete(index=self.name(index)))
+
     def refresh(self, index: str) -> None:
         """Makes what was written findable now."""
         self._guarded(lambda: self._client.indices.refresh(index=self.name(index)))
 
-    def write(self, index: str, documents: Sequence[Document], refresh: bool = False) -> None:
-        """Writes documents whole, newest version wins; raises Unavailable if any was not taken."""
+    def write(self, alias: str, documents: Sequence[Document], refresh: bool = False) -> None:
+        """Writes documents whole, newest version wins; raises Unavailable if any was not taken.
+
+        The name must be an alias: writing to a deleted index would make a new one without our mappings.
+        """
         if not documents:
             return
         lines: list[Mapping[str, Any]] = []
@@ -81,11 +117,12 @@ class SearchEngine:
                 "routing": document.routing,
             }
             lines += [{"index": action}, document.body]
+        body = msgspec.json.Encoder().encode_lines(lines)
         answer = self._guarded(
             lambda: self._client.bulk(
-                body=lines,
-                index=self.name(index),
-                params={"refresh": str(refresh).lower()},
+                body=body,
+                index=self.name(alias),
+                params={"refresh": str(refresh).lower(), "require_alias": "true"},
             )
         )
         failed = [item["index"] for item in answer["items"] if item["index"]["status"] not in _OK]

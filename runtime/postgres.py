@@ -54,6 +54,7 @@ TABLE_OWNERS: tuple[str, ...] = (
     "projections.transcripts",
     "projections.history",
     "projections.search",
+    "projections.rebuilding",
     "api.accounts",
     "api.requests",
     "effects",

@@ -5,7 +5,7 @@ Commits nothing, so that looking changes nothing.
 """
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -79,6 +79,46 @@ def read_span(kafka: Kafka, name: str, partition: int, start: int, end: int) -> 
             if found and found[-1].offset >= end - 1:
                 return found
     raise Unavailable(f"Kafka: {name}/{partition} could not be read in {ANSWER_TIMEOUT_S:.0f} s")
+
+
+class Onwards:
+    """A topic from given places on; `places` says how far it was read, also over offsets that hold nothing any more."""
+
+    def __init__(self, consumer: Consumer, kafka: Kafka, name: str, starts: Mapping[int, int]) -> None:
+        self._consumer = consumer
+        self._kafka = kafka
+        self._topic = kafka.topic(name)
+        first = {partition: low for partition, (low, _) in _ends(consumer, self._topic).items()}
+        self.places = {partition: max(low, starts.get(partition, 0)) for partition, low in first.items()}
+        consumer.assign([TopicPartition(self._topic, p, place) for p, place in self.places.items()])
+
+    def ends(self) -> dict[int, int]:
+        """Next offset of each partition, as the broker says now; raises Unavailable."""
+        return {partition: high for partition, (_, high) in _ends(self._consumer, self._topic).items()}
+
+    def read(self, limit: int, timeout_s: float) -> list[Incoming]:
+        """What comes next, at most so many; nothing when nothing came in time. Raises Unavailable."""
+        first = self._consumer.poll(timeout_s)
+        # consume(n, t) would wait t for a full batch: so poll first, then take what is already there.
+        messages = [first, *self._consumer.consume(limit - 1, 0)] if first is not None else []
+        found = []
+        for message in messages:
+            partition, offset = message.partition() or 0, message.offset() or 0
+            if (error := message.error()) is None:
+                found.append(Incoming.of(message, self._kafka.topic_prefix))
+                self.places[partition] = offset + 1
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise Unavailable(f"Kafka: {error}")
+            else:
+                self.places[partition] = max(self.places[partition], offset)
+        return found
+
+
+@contextmanager
+def read_onwards(kafka: Kafka, name: str, starts: Mapping[int, int]) -> Iterator[Onwards]:
+    """Reads a topic from next offsets by partition, else from the first; raises Unavailable."""
+    with _consumer(kafka) as consumer:
+        yield Onwards(consumer, kafka, name, starts)
 
 
 @contextmanager

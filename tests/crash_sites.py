@@ -19,7 +19,7 @@ WALL = ("runtime/kafka.py", "runtime/objects.py", "runtime/opensearch.py")
 HARMLESS_METHODS = frozenset(
     {
         "of", "start", "stop", "close", "reachable", "size", "keys", "name", "count", "search", "refresh", "get",
-        "stream", "entries", "open_uploads", "total", "bytes_of",
+        "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists",
     }
 )  # fmt: skip
 # What the libraries behind the drivers call their effects, should somebody reach past a driver.
@@ -64,6 +64,8 @@ PASSED_ON = frozenset(
         ("streams/chunker/crash_only.py", "send"),
         ("api/tracing.py", "answered"),
         ("runtime/opensearch.py", "write"),
+        ("runtime/opensearch.py", "put_alias"),
+        ("runtime/opensearch.py", "delete_index"),
         # Wakes a nursery that dies with us; what it is asked to do is told to the decoder, in a crash point.
         ("streams/chunker/sandbox.py", "_born"),
     }
@@ -82,8 +84,11 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
     "effects/": ("effects",),
     "api/": ("api",),
 }
-# No process runs it: an operator's command does.
-OUTSIDE = frozenset({"api/accounts/keys.py"})
+# No process runs it: an operator's command does. A rebuild is killed by a test of its own.
+OUTSIDE = frozenset(
+    {"api/accounts/keys.py"}
+    | {f"projections/rebuilding/{name}.py" for name in ("index_build", "log_sets", "rebuild", "switching", "versions")}
+)
 # Only one of the roles stores anything.
 NEVER_REACHED = frozenset({"speech-asr:evidence.put"})
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from effects import erasures
 from effects.sweeps.decisions import rewrite_due
 from effects.world import World
-from projections.search.index import ALIAS
+from projections.search.index import EVERY_VERSION
 from runtime.faults import crash_point
 from runtime.postgres import borrowed
 from runtime.rewriting import rewrite_tables
@@ -36,7 +36,7 @@ Work = Callable[[World], Awaitable[datetime | None]]
 async def rewrite(world: World) -> int:
     """Rewrites the stores for which it is due; their number."""
     large_s = world.forgetting.rewrite_period_s
-    index_bytes = await asyncio.to_thread(world.search.bytes_of, ALIAS)
+    index_bytes = await asyncio.to_thread(world.search.bytes_of, EVERY_VERSION)
     plan: dict[str, tuple[int, Work]] = {
         SMALL_TABLES: (SMALL_PERIOD_S, _small_tables),
         LARGE_TABLES: (large_s, _large_tables),
@@ -75,6 +75,6 @@ async def _tables(world: World, smallest_bytes: int, largest_bytes: int) -> date
 async def _index(world: World) -> datetime:
     begun = datetime.now(UTC)
     with crash_point("index.expunge"):
-        await asyncio.to_thread(world.search.expunge, ALIAS)
+        await asyncio.to_thread(world.search.expunge, EVERY_VERSION)
     log.info("rewrote the index", action="index.rewritten")
     return begun - INDEX_LEASE

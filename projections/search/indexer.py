@@ -6,21 +6,16 @@ while that is away, marks wait. Killed anywhere, it only does some work again.
 """
 
 import threading
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-from psycopg.rows import dict_row
-from psycopg.types.json import set_json_loads
-
-from projections.search.documents import SegmentDocument, Source, document
-from projections.search.index import ALIAS, INDEX, index_body
-from projections.transcripts.speakers import SpeakerRow, Speakers
+from projections.rebuilding.indexes import settle, writing, written
+from projections.search.documents import SegmentDocument, Source
+from projections.search.sources import documents, outgoing, read_quickly, sources
 from runtime import telemetry
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
-from runtime.opensearch import Document, SearchEngine
+from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.telemetry import logger
 
@@ -68,7 +63,6 @@ class Indexer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._error: BaseException | None = None
-        self._index_ready = False
         self._thread = threading.Thread(target=self._guarded, name="indexer", daemon=True)
 
     def start(self) -> None:
@@ -106,7 +100,6 @@ class Indexer:
         while not self._stopping.is_set():
             try:
                 with connection(self._dsn, autocommit=True) as conn:
-                    set_json_loads(msgspec.json.decode, conn)
                     pace = self._drain(conn, pace)
             except Unavailable as error:
                 pace = pace.slower()
@@ -115,9 +108,8 @@ class Indexer:
 
     def _drain(self, conn: Connection, pace: Pace) -> Pace:
         """Indexes until stopped; an engine that is away raises Unavailable."""
-        if not self._index_ready:
-            self._engine.create_index(INDEX, index_body(), ALIAS)
-            self._index_ready = True
+        read_quickly(conn)
+        settle(conn, self._engine)
         while not self._stopping.is_set():
             self._wake.clear()
             while self._one_batch(conn, pace.segments) and not self._stopping.is_set():
@@ -127,14 +119,16 @@ class Indexer:
         return pace
 
     def _one_batch(self, conn: Connection, limit: int) -> bool:
-        """Indexes the oldest marks; False when there were none."""
-        behind = self.documents(conn, limit)
-        if not behind.sources:
-            telemetry.search_pending.set(0)
-            return False
-        for bulk in bulks(behind.documents):
-            with crash_point("documents.write"):
-                self._engine.write(ALIAS, [_outgoing(each) for each in bulk])
+        """Indexes the oldest marks, in every version of the index; False when there were none."""
+        with writing(conn):
+            behind = self.documents(conn, limit)
+            if not behind.sources:
+                telemetry.search_pending.set(0)
+                return False
+            for alias in written(conn):
+                for bulk in bulks(behind.documents):
+                    with crash_point("documents.write"):
+                        self._engine.write(alias, [outgoing(each) for each in bulk])
         with transaction(conn, "marks.strike"):
             conn.execute(self._sql["strike"].encode(), _columns(behind.sources))
         waiting = conn.execute(self._sql["waiting"].encode(), {"partitions": list(self._partitions)}).fetchone()
@@ -144,10 +138,8 @@ class Indexer:
 
     def documents(self, conn: Connection, limit: int) -> Behind:
         """The oldest marks of our partitions, and the documents they ask for as the view stands now."""
-        sources = self._sources(conn, limit)
-        speakers = self._speakers(conn, {source.job_id for source in sources})
-        built = (document(source, speakers[source.job_id]) for source in sources)
-        return Behind(sources=sources, documents=[each for each in built if each is not None])
+        found = self._sources(conn, limit)
+        return Behind(sources=found, documents=documents(conn, found))
 
     def _sources(self, conn: Connection, limit: int) -> list[Source]:
         params = {"partitions": list(self._partitions), "limit": limit}
@@ -155,19 +147,8 @@ class Indexer:
         if not marks:
             return []
         job_ids, segment_ids, numbers = (list(column) for column in zip(*marks, strict=True))
-        with conn.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(
-                self._sql["sources"].encode(), {"job_ids": job_ids, "segment_ids": segment_ids, "marks": numbers}
-            )
-            return msgspec.convert(cursor.fetchall(), list[Source])
-
-    def _speakers(self, conn: Connection, job_ids: set[str]) -> dict[str, Speakers]:
-        rows: dict[str, list[SpeakerRow]] = defaultdict(list)
-        with conn.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(self._sql["speakers"].encode(), {"job_ids": list(job_ids)})
-            for row in msgspec.convert(cursor.fetchall(), list[SpeakerRow]):
-                rows[row.job_id].append(row)
-        return {job_id: Speakers(rows[job_id]) for job_id in job_ids}
+        values = {"job_ids": job_ids, "segment_ids": segment_ids, "marks": numbers}
+        return sources(conn, self._sql["sources"].encode(), values)
 
 
 def bulks(documents: Sequence[SegmentDocument]) -> Iterator[list[SegmentDocument]]:
@@ -183,10 +164,6 @@ def bulks(documents: Sequence[SegmentDocument]) -> Iterator[list[SegmentDocument
         chars += size
     if bulk:
         yield bulk
-
-
-def _outgoing(each: SegmentDocument) -> Document:
-    return Document(id=each.id, version=each.version, routing=each.tenant_id, body=each.body)
 
 
 def _columns(sources: Sequence[Source]) -> dict[str, list[str] | list[int]]:

@@ -13,7 +13,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from projections.jobs.upkeep import ErasedJob
-from projections.search.index import ALIAS
+from projections.search.index import EVERY_VERSION
 from runtime.opensearch import SearchEngine
 from runtime.postgres import load_sql
 
@@ -21,11 +21,11 @@ PAGE = 1_000
 
 
 def shown(engine: SearchEngine, job_id: str, tenant_id: str, limit: int = PAGE) -> Sequence[str]:
-    """Segments of a job that have a document with content."""
+    """Segments of a job that have a document with content, in any version of the index."""
     wanted = {"term": {"job_id": job_id}}, {"term": {"deleted": False}}
     body = {"query": {"bool": {"filter": list(wanted)}}, "_source": ["segment_id"], "size": limit}
-    hits = engine.search(ALIAS, body, tenant_id)["hits"]["hits"]
-    return [hit["_source"]["segment_id"] for hit in hits]
+    hits = engine.search(EVERY_VERSION, body, tenant_id)["hits"]["hits"]
+    return sorted({hit["_source"]["segment_id"] for hit in hits})
 
 
 async def mark_shown(conn: AsyncConnection[Any], engine: SearchEngine, job: ErasedJob, partition: int) -> int:

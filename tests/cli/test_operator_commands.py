@@ -97,3 +97,23 @@ def test_a_dead_letter_that_cannot_be_read_is_shown_too(settings: Settings, caps
     assert run(["dead-letters", "show", "0/0"]) == Exit.DONE
     assert "7 bytes that cannot be read" in capsys.readouterr().out
     assert run(["dead-letters", "show", "0/1"]) == Exit.NOT_FOUND
+
+
+def test_a_view_is_rebuilt_and_its_versions_are_shown(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rebuild", "history"]) == Exit.DONE
+    assert "live after" in capsys.readouterr().out
+    assert run(["rebuild", "--status"]) == Exit.DONE
+    rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    assert ["history", "1", "old"] in rows and ["history", "2", "live"] in rows
+    assert run(["rebuild", "history", "--back"]) == Exit.DONE
+    assert run(["rebuild", "history", "--drop-old"]) == Exit.DONE
+    assert "dropped history_v2" in capsys.readouterr().out
+    assert run(["rebuild", "history", "--abandon"]) == Exit.DONE
+
+
+@pytest.mark.parametrize("arguments", [["rebuild"], ["rebuild", "nonsense"], ["rebuild", "history", "--back"]])
+def test_a_rebuild_that_makes_no_sense_is_refused(
+    settings: Settings, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == Exit.FAILED
+    assert capsys.readouterr().err

@@ -27,6 +27,7 @@ async def world(settings: Settings) -> AsyncIterator[World]:
     try:
         async with postgres.pool(settings.postgres_dsn) as connections:
             yield World(
+                settings=settings,
                 kafka=settings.kafka,
                 connections=connections,
                 producer=producer,
