@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer
@@ -31,6 +31,7 @@ SESSION_TIMEOUT_MS = 6_000
 ADMIN_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 TOPIC_READY_TIMEOUT_S = 30.0
+REDRIVE_HEADER = "palimpsest_redrive"  # how often a record came back from the dead letters
 _QUEUE_RECORDS = 20_000
 _MAX_MESSAGE_BYTES = 2_000_000
 
@@ -60,6 +61,12 @@ class Incoming:
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int
 
+    @property
+    def redrives(self) -> int:
+        """How often the record was sent again from the dead letters; its event id is the same each time."""
+        found = (value for name, value in self.headers if name == REDRIVE_HEADER and value.isdigit())
+        return int(next(found, b"0"))
+
     @classmethod
     def of(cls, message: Message, prefix: str) -> "Incoming":
         """From confluent-kafka's message, which must not be an error."""
@@ -88,6 +95,14 @@ def outgoing(record: Record, topic: str, codec: Codec, partitions: int, source: 
         value=codec.encode(record),
         headers=tuple(headers(record, source)),
     )
+
+
+def redriven(out: Outgoing, redrives: int) -> Outgoing:
+    """Marked as coming back, or as the answer to what came back: it counts anew beside the one of the same event id."""
+    if not redrives:
+        return out
+    others = tuple(header for header in out.headers if header[0] != REDRIVE_HEADER)
+    return replace(out, headers=(*others, (REDRIVE_HEADER, str(redrives).encode())))
 
 
 def dead_letter(incoming: Incoming, group: str, cause: str, message: str, tries: int) -> Outgoing:

@@ -103,6 +103,7 @@ class Speech:
     threads: int
     max_tries: int
     batch_timeout_s: int
+    batch_floor_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +246,7 @@ def _speech(source: Source) -> Speech:
         threads=source.number("THREADS", 0),
         max_tries=source.number("CHUNK_TRIES", 3, minimum=1),
         batch_timeout_s=source.number("BATCH_TIMEOUT_S", 600, minimum=1),
+        batch_floor_s=source.number("BATCH_FLOOR_S", 3, minimum=1),
     )
 
 

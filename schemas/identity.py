@@ -11,6 +11,7 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "urn:palimpsest")
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
 _MASK = 0xFFFFFFFF
+_MAX_INDEX = 2**31 - 1
 
 
 def event_id(cause_id: str, kind: str, ordinal: int = 0) -> str:
@@ -39,6 +40,13 @@ def fact_key(job_id: str, seq: int) -> bytes:
 def chunk_key(job_id: str, index: int) -> bytes:
     """Key of a chunk's work on the chunk lanes."""
     return f"{job_id}/{index}".encode()
+
+
+def chunk_of(key: bytes) -> tuple[str, int] | None:
+    """Job and index that a key of the chunk lanes names, if it is one."""
+    job, _, index = key.decode(errors="replace").partition("/")
+    known = is_job_id(job) and index.isascii() and index.isdecimal() and int(index) <= _MAX_INDEX
+    return (job, int(index)) if known else None
 
 
 def nudge_key(partition: int) -> bytes:

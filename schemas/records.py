@@ -24,6 +24,8 @@ from schemas.values import (
     TranscriptionOptions,
 )
 
+UNKNOWN_ROUND = -1  # of an answer to work that could not be read
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

@@ -19,7 +19,7 @@ WALL = ("runtime/kafka.py", "runtime/objects.py", "runtime/opensearch.py")
 HARMLESS_METHODS = frozenset(
     {
         "of", "start", "stop", "close", "reachable", "size", "keys", "name", "count", "search", "refresh", "get",
-        "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists",
+        "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists", "redrives",
     }
 )  # fmt: skip
 # What the libraries behind the drivers call their effects, should somebody reach past a driver.
@@ -47,7 +47,8 @@ FUNCTIONS = frozenset({"assemble", "send"})
 HARMLESS = frozenset(
     {
         ("pipe", "send"), ("mono", "finish"), ("cutter", "finish"), ("leveler", "finish"), ("self", "finish"),
-        ("tries", "begin"), ("file", "write"), ("fifo", "write"), ("file", "flush"), ("cursors", "write"),
+        ("tries", "begin"), ("attempts", "begin"),
+        ("file", "write"), ("fifo", "write"), ("file", "flush"), ("cursors", "write"),
         ("sink", "write"), ("sink", "finish"), ("sink", "abort"), ("super", "write"), ("soundfile", "write"),
         ("publisher", "flush"), ("intake", "commit"), ("self", "commit"),
         # Part of a rewrite of the index, which has one crash point.

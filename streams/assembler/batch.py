@@ -21,32 +21,31 @@ from streams.assembler.state import AnswerKept, AssemblyOrdered, Change, ChunkSe
 from streams.assembler.store import Parked, Result, Slot
 
 SOURCE = "assembler"
-REDRIVE_HEADER = "palimpsest_redrive"  # how often a record came back from the dead letters
 
 log = telemetry.logger(__name__)
 
 
+class ProcessEnded(Exception):
+    """Applying the input did not raise: it ended the process, by a crash of native code or for want of memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """An input, and the record it came in; what the assembly gives comes in none."""
+    """An input, and the record it came in; what the assembly gives comes in none.
+
+    A `deadly` one took the process down each time it was applied: it is answered without being applied.
+    """
 
     input: Input
     incoming: Incoming | None = None
+    deadly: bool = False
 
     @property
     def identity(self) -> tuple[str, int] | None:
         """What tells an input from its repetitions."""
         if self.incoming is None or not isinstance(self.input, records.Event):
             return None
-        return self.input.event_id, redrives(self.incoming)
-
-
-def redrives(incoming: Incoming) -> int:
-    """How often a record was sent again from the dead letters."""
-    for name, value in incoming.headers:
-        if name == REDRIVE_HEADER and value.isdigit():
-            return int(value)
-    return 0
+        return self.input.event_id, self.incoming.redrives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +59,13 @@ class Place:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """What a transaction will write."""
+    """What a transaction will write; of a `careful` one each input is noted before it is read."""
 
     place: Place
     codec: Codec
-    states: dict[str, State]
-    done: set[tuple[str, int]]
+    careful: bool = False
+    states: dict[str, State] = field(default_factory=dict)
+    done: set[tuple[str, int]] = field(default_factory=set)
     slots: list[Slot] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
@@ -97,6 +97,10 @@ class Batch:
         """A record nobody can read goes to the dead letters."""
         self._dead(incoming, type(error).__name__, str(error))
 
+    def unread(self, incoming: Incoming) -> None:
+        """A record that takes the process down even where it is only read; what it was about is not known."""
+        self._dead(incoming, ProcessEnded.__name__, "it ended the process each time it was read")
+
     def unpark(self, job_id: str) -> Iterator[Incoming]:
         """Takes back what this batch parked for a job."""
         waiting = [item for item in self.parked if item.job_id == job_id]
@@ -113,6 +117,8 @@ class Batch:
 
     def _apply(self, state: State | None, given: Given) -> None:
         try:
+            if given.deadly:
+                raise ProcessEnded("it ended the process each time it was applied")
             changes = decide(state, given.input)
             slots = list(self._slots(changes))
         except Unavailable:

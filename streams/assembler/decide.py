@@ -39,7 +39,7 @@ def decide(state: State | None, given: Input) -> list[Change]:
 
 def foreign(state: State, given: Input) -> bool:
     """Whether the input claims another tenant than the job's."""
-    return given.tenant_id != state.tenant_id
+    return given.tenant_id != state.tenant_id and not results.anonymous(given)
 
 
 def _decide(state: State, given: Input) -> list[Change]:  # noqa: C901  one case per input

@@ -143,11 +143,14 @@ def _audio_ready(state: State, fact: records.AudioReady) -> State:
 
 
 def _take_early(state: State, early: tuple[EarlyAnswer, ...]) -> State:
-    """Answers that came before the plan, as far as they belong to it: the first wins, a success over a failure."""
+    """Answers that came before the plan, as far as they belong to it: the first wins, a success over a failure.
+
+    One without a hash answers work that could not be read.
+    """
     planned = {chunk.index: chunk.object.sha256 for chunk in state.plan}
     for item in early:
         known = state.chunks[item.index].answers.get(item.answer.task) if item.index in planned else None
-        counts = planned.get(item.index) == item.chunk_sha256
+        counts = planned.get(item.index) == item.chunk_sha256 or (item.index in planned and not item.chunk_sha256)
         if counts and (known is None or (item.answer.ok and not known.ok)):
             state = _kept(state, AnswerKept(index=item.index, chunk_sha256=item.chunk_sha256, answer=item.answer))
     return state

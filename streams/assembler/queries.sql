@@ -28,6 +28,18 @@ INSERT INTO assembler_applied (event_id, redrive)
 SELECT * FROM unnest(%(event_ids)s::text[], %(redrives)s::int[])
 ON CONFLICT DO NOTHING;
 
+-- name: begin_attempt  counts an input before it is applied; the one before it is done with
+WITH done AS (DELETE FROM assembler_attempts WHERE name = %(ended)s AND name <> %(name)s)
+INSERT INTO assembler_attempts (name, begun) VALUES (%(name)s, 1)
+ON CONFLICT (name) DO UPDATE SET begun = assembler_attempts.begun + 1
+RETURNING begun;
+
+-- name: end_attempt
+DELETE FROM assembler_attempts WHERE name = %(name)s;
+
+-- name: prune_attempts  of inputs that another member applied meanwhile
+DELETE FROM assembler_attempts WHERE begun_at < now() - make_interval(days => %(days)s);
+
 -- name: keep_result
 INSERT INTO assembler_results (job_id, index, task, round, chunk_sha256, record)
 VALUES (%(job_id)s, %(index)s, %(task)s, %(round)s, %(chunk_sha256)s, %(record)s)

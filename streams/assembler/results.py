@@ -5,6 +5,7 @@ Only results for planned chunks of the current round count: the first wins, but 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from schemas import records
 from schemas.values import Gap, JobWarning, Task
@@ -43,8 +44,17 @@ def answer(record: records.TranscriptionRecord) -> Answer:
             )
 
 
+def anonymous(record: object) -> bool:
+    """Whether this answers work that could not be read: only its key was known, the job and the index."""
+    return isinstance(record, records.ChunkFailed) and record.round == records.UNKNOWN_ROUND
+
+
 def take(state: State, record: records.TranscriptionRecord) -> list[Change]:
     """A result of a chunk."""
+    if isinstance(record, records.ChunkFailed) and anonymous(record):
+        # Taken to be about the planned chunk. Should that have its answer, or get a good one, this one changes nothing.
+        sha256 = _sha256(state, record.index) or ""
+        record = replace(record, tenant_id=state.tenant_id, round=state.round, chunk_sha256=sha256)
     given = answer(record)
     if not _counts(state, record, given):
         return []

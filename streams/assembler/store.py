@@ -166,6 +166,7 @@ class Store:
     def prune(self, conn: Connection, partition: int, *, applied_days: int, result_days: int) -> None:
         """Drops what nobody can ask for any more."""
         conn.execute(self._sql["prune_applied"], {"days": applied_days})
+        conn.execute(self._sql["prune_attempts"], {"days": applied_days})
         conn.execute(self._sql["prune_results"], {"partition": partition, "days": result_days})
 
     def _many(self, conn: Connection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -32,6 +32,13 @@ CREATE TABLE IF NOT EXISTS assembler_applied (
 );
 CREATE INDEX IF NOT EXISTS assembler_applied_at ON assembler_applied (applied_at);
 
+-- Inputs that are being applied, and how often that was begun: what a crash leaves here is what crashed.
+CREATE TABLE IF NOT EXISTS assembler_attempts (
+    name text PRIMARY KEY,
+    begun int NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Results of chunks as they came, until the transcript is whole.
 CREATE TABLE IF NOT EXISTS assembler_results (
     job_id text NOT NULL,

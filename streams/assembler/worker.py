@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from runtime import faults, telemetry
-from runtime.consumer import ConsumerLoop, Subscription
+from runtime.consumer import BATCH_RECORDS, ConsumerLoop, Subscription
 from runtime.errors import Fenced
 from runtime.faults import crash_point
 from runtime.health import Health, serve
@@ -24,6 +24,7 @@ from schemas import records
 from schemas.codec import Codec, UndecodableRecord
 from schemas.topics import CONTROLS, CORRECTIONS, TRANSCRIPTIONS, UPLOADS, UPLOADS_LONG
 from streams.assembler.assembly import task_of
+from streams.assembler.attempts import MAX_ATTEMPTS, Attempts, name_of
 from streams.assembler.batch import Batch, Given, Place
 from streams.assembler.decide import LogInput
 from streams.assembler.state import State
@@ -32,6 +33,8 @@ from streams.assembler.workshop import Finished, Workshop
 
 NAME = "assembler"
 TOPICS = (UPLOADS, UPLOADS_LONG, CONTROLS, TRANSCRIPTIONS, CORRECTIONS)
+# So many inputs of a partition are noted one by one after an assignment: no batch that may have crashed holds more.
+CAREFUL_RECORDS = BATCH_RECORDS
 PARKED_S = 3_600.0
 CHORE_PERIOD_S = 10.0
 PRUNE_PERIOD_S = 3_600.0
@@ -52,6 +55,8 @@ class Assembler:
         self._claims: dict[int, int] = {}
         self._pending: list[Slot] = []
         self._orders: list[tuple[int, State]] = []
+        self._attempts = Attempts(settings.postgres_dsn)
+        self._careful: dict[int, int] = {}
         self._chores_at_s = 0.0
         self._pruned_at_s = 0.0
 
@@ -60,6 +65,7 @@ class Assembler:
         self._workshop.keep_only(partitions)
         self._pending, self._orders = [], []
         self._claims = {}
+        self._careful = dict.fromkeys(partitions, CAREFUL_RECORDS)
         for partition in sorted(partitions):
             with transaction(conn, "claim.commit"):
                 self._claims[partition] = self._store.claim(conn, partition)
@@ -72,11 +78,22 @@ class Assembler:
         self._after_commit(conn)
 
     def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
-        """Applies records of one partition inside the open transaction."""
-        self._write(conn, partition, [record for record in records if record.value is not None])
+        """Applies records of one partition inside the open transaction.
+
+        The first after an assignment one by one, each noted before: if the member before us was taken down by one of
+        them, it is found. One that comes alone is noted as well, which costs little where little comes.
+        """
+        present = [record for record in records if record.value is not None]
+        careful = min(self._careful.get(partition, 0), len(present)) if len(present) > 1 else len(present)
+        for record in present[:careful]:
+            self._write(conn, self._batch(partition, careful=True), [record])
+        self._careful[partition] = max(0, self._careful.get(partition, 0) - careful)
+        if rest := present[careful:]:
+            self._write(conn, self._batch(partition), rest)
 
     def committed(self, conn: Connection, partition: int) -> None:
         """Starts the assemblies that were ordered, then publishes."""
+        self._attempts.end()
         self._after_commit(conn)
 
     def tick(self, conn: Connection) -> None:
@@ -91,16 +108,24 @@ class Assembler:
     def _take_in(self, conn: Connection, finished: Finished) -> None:
         if finished.partition not in self._claims:
             return  # the partition went to another member, which assembles again
+        begun_before = self._attempts.begin(name_of(finished.input))
+        given = Given(input=finished.input, deadly=begun_before >= MAX_ATTEMPTS)
         with transaction(conn, "assembly.commit"):
-            self._write(conn, finished.partition, [Given(input=finished.input)])
+            self._write(conn, self._batch(finished.partition), [given])
+        self._attempts.end()
         self._after_commit(conn)
+
+    def close(self) -> None:
+        """What is in hand when an error is raised is not at fault."""
+        self._attempts.take_back()
+        self._attempts.close()
 
     def _chores(self, conn: Connection, now_s: float) -> None:
         prune = now_s - self._pruned_at_s > PRUNE_PERIOD_S
         for partition, claim in self._claims.items():
             with transaction(conn, "chores.commit"):
                 self._store.check_claim(conn, partition, claim)
-                batch = self._batch(partition, {}, set())
+                batch = self._batch(partition)
                 for incoming in self._store.expired(conn, partition, PARKED_S):
                     batch.expire(incoming)
                 self._save(conn, batch, {})
@@ -112,12 +137,12 @@ class Assembler:
             self._pruned_at_s = now_s
         self._after_commit(conn)
 
-    def _write(self, conn: Connection, partition: int, arrived: Sequence[Incoming | Given]) -> None:
+    def _write(self, conn: Connection, batch: Batch, arrived: Sequence[Incoming | Given]) -> None:
+        partition = batch.place.partition
         if partition not in self._claims:
             raise Fenced(f"partition {partition} is not ours")
         self._store.check_claim(conn, partition, self._claims[partition])
-        batch = self._batch(partition, {}, set())
-        given = [item if isinstance(item, Given) else self._read(batch, item) for item in arrived]
+        given = [item if isinstance(item, Given) else self._read(batch, item, name_of(item)) for item in arrived]
         known = [item for item in given if item is not None]
         before = self._store.lock(conn, (item.input.job_id for item in known))
         batch.states.update(before)
@@ -130,12 +155,17 @@ class Assembler:
     def _follow(self, conn: Connection, batch: Batch, job_id: str) -> None:
         """The job is known now: what waited for it comes next, in order."""
         waiting = [*self._store.unpark(conn, job_id), *batch.unpark(job_id)]
-        given = [item for incoming in waiting if (item := self._read(batch, incoming))]
-        batch.done |= self._store.applied(conn, [i[0] for item in given if (i := item.identity)])
-        for item in given:
-            batch.take(item)
+        for incoming in waiting:
+            # Under another name than when it was parked, which it survived.
+            if (item := self._read(batch, incoming, f"parked/{name_of(incoming)}")) is not None:
+                batch.done |= self._store.applied(conn, [i[0] for i in (item.identity,) if i])
+                batch.take(item)
 
-    def _read(self, batch: Batch, incoming: Incoming) -> Given | None:
+    def _read(self, batch: Batch, incoming: Incoming, name: str) -> Given | None:
+        begun_before = self._attempts.begin(name) if batch.careful else 0
+        if begun_before > MAX_ATTEMPTS:
+            batch.unread(incoming)
+            return None
         try:
             record = self._codec.decode(incoming.value or b"")
         except UndecodableRecord as error:
@@ -144,12 +174,12 @@ class Assembler:
         if not isinstance(record, LogInput):
             batch.undecodable(incoming, UndecodableRecord(f"{type(record).__name__} does not belong here"))
             return None
-        return Given(input=record, incoming=incoming)
+        return Given(input=record, incoming=incoming, deadly=begun_before == MAX_ATTEMPTS)
 
-    def _batch(self, partition: int, states: dict[str, State], done: set[tuple[str, int]]) -> Batch:
+    def _batch(self, partition: int, *, careful: bool = False) -> Batch:
         kafka = self._settings.kafka
         place = Place(partition=partition, partitions=kafka.partitions, group=kafka.group(NAME))
-        return Batch(place=place, codec=self._codec, states=states, done=done)
+        return Batch(place=place, codec=self._codec, careful=careful)
 
     def _save(self, conn: Connection, batch: Batch, before: dict[str, State]) -> None:
         partition = batch.place.partition
@@ -160,7 +190,7 @@ class Assembler:
         self._store.forget_outbox(conn, sorted(batch.erased))
         self._store.park(conn, batch.parked)
         self._store.put_out(conn, batch.slots)
-        self._pending += batch.slots
+        self._pending = [*(slot for slot in self._pending if slot.job_id not in batch.erased), *batch.slots]
         self._orders += [(partition, state) for state in batch.ordered()]
         _count(batch.facts)
 
@@ -214,7 +244,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     try:
         handler = Assembler(settings, Codec(registry), EventProducer(settings.kafka), workshop)
         subscription = Subscription(name=NAME, topics=TOPICS, instance_id=settings.instance_id)
-        ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health).run(stop)
+        try:
+            ConsumerLoop(settings.kafka, settings.postgres_dsn, subscription, handler, health).run(stop)
+        finally:
+            handler.close()
     finally:
         workshop.close()
         server.shutdown()

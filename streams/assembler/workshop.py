@@ -1,7 +1,8 @@
 """The parent's side of assembling: one warm child process, one task at a time.
 
 In: tasks. Out: what became of them, asked for by `poll`, which never blocks.
-A task that kills its child is tried again with a fresh one, at most three times; a store that is away costs no try.
+A task that kills its child, or takes far too long for its audio, is tried again with a fresh one when the others had
+their turn, at most three times; a store that is away costs no try.
 A child that ends before it can serve raises ChildUnstartable: the supervisor sees that nothing can be assembled here.
 """
 
@@ -21,7 +22,12 @@ from streams.assembler.child import Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 
 MAX_TRIES = 3
-TASK_TIMEOUT_S = 1_800.0
+# What a task may take: a floor, so that one that hangs holds up the others for seconds, and many times what clustering
+# and joining an hour of speech takes, each time more; never more than the most.
+LIMIT_FLOOR_S = 6.0
+LIMIT_S_PER_AUDIO_S = 0.02
+PATIENCE = 4.0
+LONGEST_LIMIT_S = 1_800.0
 PAUSE_S = 1.0  # before a task is tried again whose store was away
 
 log = telemetry.logger(__name__)
@@ -134,7 +140,7 @@ class Workshop:
         if job.tries >= MAX_TRIES:
             return _given_up(job.task, "The transcript could not be assembled.")
         telemetry.repeated_tries.labels("assembly").inc()
-        self._waiting.appendleft(replace(job, tries=job.tries + 1))
+        self._waiting.append(replace(job, tries=job.tries + 1))
         return None
 
     def _job_id(self) -> str | None:
@@ -149,11 +155,17 @@ class Workshop:
             return
         self._waiting.remove(due)
         self._current = due
-        self._deadline_s = now_s + TASK_TIMEOUT_S
+        self._deadline_s = now_s + limit_s(due.task, due.tries)
         try:
             self._pipe.send(due.task)
         except OSError:
             log.warning("the assembling process does not listen", action="assembly.deaf")  # `poll` finds it ended
+
+
+def limit_s(task: AssemblyTask, tries: int) -> float:
+    """How long the task may take at this try, the first of which is 1."""
+    audio_s = sum(chunk.end_ms - chunk.start_ms for chunk in (*task.words, *task.evidence)) / 1000
+    return min(LONGEST_LIMIT_S, LIMIT_FLOOR_S + LIMIT_S_PER_AUDIO_S * audio_s * PATIENCE ** (tries - 1))
 
 
 def _given_up(task: AssemblyTask, message: str) -> Finished:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.identity import event_id
-from schemas.records import ChunkCut, ChunkDiarized, ChunkFailed, ChunkTranscribed
+from schemas.records import UNKNOWN_ROUND, ChunkCut, ChunkDiarized, ChunkFailed, ChunkTranscribed
 from schemas.values import ModelRun, StoredObject, Task
 from streams.speech.engines.protocol import ModelInfo, Transcription
 
@@ -18,12 +18,14 @@ OBJECT_MISSING = "object_missing"
 OBJECT_DAMAGED = "object_damaged"
 ENGINE_CRASHED = "engine_crashed"
 ENGINE_TIMEOUT = "engine_timeout"
-_RETRYABLE = {ENGINE_CRASHED, ENGINE_TIMEOUT}
+UNDECODABLE = "undecodable"
+_RETRYABLE = {ENGINE_CRASHED, ENGINE_TIMEOUT, UNDECODABLE}
 _MESSAGES: Mapping[str, str] = {
     OBJECT_MISSING: "The audio of this part is no longer stored.",
     OBJECT_DAMAGED: "The stored audio of this part is damaged.",
     ENGINE_CRASHED: "The speech engine stopped working on this part, each time it was tried.",
     ENGINE_TIMEOUT: "The speech engine did not finish this part in time.",
+    UNDECODABLE: "The order to transcribe this part could not be read.",
 }
 
 
@@ -78,6 +80,31 @@ def failed(cut: ChunkCut, task: Task, failure: Failure, moment: Moment) -> Chunk
         message=failure.message,
         retryable=failure.retryable,
         tries=failure.tries,
+    )
+
+
+def unreadable(chunk: tuple[str, int], cause_id: str, task: Task, tries: int, moment: Moment) -> ChunkFailed:
+    """The answer to work that cannot be read, of the job and index that its key names.
+
+    Tenant, round and hash of the audio are not known; the assembler takes them to be the job's own.
+    """
+    job_id, index = chunk
+    why = failure(UNDECODABLE, tries)
+    return ChunkFailed(
+        event_id=event_id(cause_id, f"ChunkFailed/{task}"),
+        job_id=job_id,
+        tenant_id="",
+        actor=moment.actor,
+        occurred_at=moment.occurred_at,
+        cause_id=cause_id,
+        index=index,
+        round=UNKNOWN_ROUND,
+        chunk_sha256="",
+        task=task,
+        code=why.code,
+        message=why.message,
+        retryable=why.retryable,
+        tries=why.tries,
     )
 
 

@@ -15,7 +15,7 @@ from schemas.records import ChunkCut
 from schemas.topics import CHUNKS_BATCH
 from schemas.values import Lane
 from streams.speech.audio import Audio, AudioFetcher, Samples
-from streams.speech.lanes import Choice, Waiting, choose, in_turn
+from streams.speech.lanes import Turns, Waiting, after, choose, in_turn
 from streams.speech.offsets import Place, Position
 
 # Audio is fetched for this many batches ahead.
@@ -51,7 +51,7 @@ class Backlog:
         self._held: dict[Position, Held] = {}
         self._waiting: dict[Position, Waiting] = {}
         self._fetching: dict[Position, Held] = {}
-        self._interactive_run = 0
+        self._turns = Turns()
         self._gathering_since: float | None = None
 
     def __len__(self) -> int:
@@ -88,14 +88,15 @@ class Backlog:
 
     def next_batch(self) -> list[Held]:
         """The chunks to run now, which wait until `take`; none while it pays to wait a moment for audio."""
-        return [self._held[position] for position in self._choice().positions]
+        return [self._held[position] for position in self._choice()]
 
     def take(self, batch: Collection[Held]) -> None:
         """The batch runs: it no longer waits, and counts for the lanes' turns."""
         chosen = [self._waiting[chunk.position] for chunk in batch]
-        self._interactive_run = self._choice_of(chosen).interactive_run
         for chunk in batch:
             self._forget(chunk.position)
+        guilty_wait = any(chunk.guilty for chunk in self._waiting.values())
+        self._turns = after(chosen, self._turns, guilty_wait=guilty_wait)
         self._gathering_since = None
         self._fetch_ahead()
 
@@ -103,22 +104,22 @@ class Backlog:
         del self._held[position], self._waiting[position]
         self._fetching.pop(position, None)
 
-    def _choice(self) -> Choice:
+    def _choice(self) -> tuple[Position, ...]:
         best = self._choice_of(self._waiting.values())
-        if all(self._held[position].ready for position in best.positions):
+        if all(self._held[position].ready for position in best):
             return best
         now = self._clock()
         self._gathering_since = self._gathering_since or now
         if now - self._gathering_since < GATHER_S:
-            return Choice(positions=(), interactive_run=self._interactive_run)
+            return ()
         return self._choice_of([chunk for chunk in self._waiting.values() if self._held[chunk.position].ready])
 
-    def _choice_of(self, chunks: Collection[Waiting]) -> Choice:
-        return choose(chunks, self._interactive_run, self._batch_size)
+    def _choice_of(self, chunks: Collection[Waiting]) -> tuple[Position, ...]:
+        return choose(chunks, self._turns, self._batch_size)
 
     def _fetch_ahead(self) -> None:
         ahead = AHEAD_BATCHES * self._batch_size
-        for waiting in islice(in_turn(self._waiting.values(), self._interactive_run), ahead):
+        for waiting in islice(in_turn(self._waiting.values(), self._turns.interactive_run), ahead):
             chunk = self._held[waiting.position]
             if chunk.audio is None:
                 chunk.audio = self._audio.fetch(chunk.cut.object)
@@ -127,7 +128,7 @@ class Backlog:
 
 def _waiting(chunk: Held) -> Waiting:
     lane = Lane.BATCH if chunk.incoming.topic == CHUNKS_BATCH else Lane.INTERACTIVE
-    return Waiting(position=chunk.position, lane=lane, since_ms=chunk.incoming.timestamp_ms, suspect=chunk.tries > 0)
+    return Waiting(position=chunk.position, lane=lane, since_ms=chunk.incoming.timestamp_ms, tries=chunk.tries)
 
 
 def samples(chunk: Held) -> Samples | None:

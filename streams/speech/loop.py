@@ -131,7 +131,8 @@ class Worker:
             if not isinstance(cut, ChunkCut):
                 raise UndecodableRecord(f"{type(cut).__name__} does not belong here")
         except UndecodableRecord as error:
-            self._publisher.dead_letter(record, "undecodable", str(error), tries)
+            self._publisher.dead_letter(record, answers.UNDECODABLE, str(error), tries)
+            self._publisher.unreadable(record, tries)
             self._intake.answered(position)
             return None
         if self._parts.task not in cut.tasks:
@@ -156,7 +157,7 @@ class Worker:
                 self._fail(chunk, answers.failure(code, chunk.tries))
 
     def _fail(self, chunk: Held, failure: Failure) -> None:
-        self._publisher.failed(chunk.cut, failure)
+        self._publisher.failed(chunk.cut, failure, chunk.incoming.redrives)
         self._intake.answered(chunk.position)
 
     def _settle(self) -> None:
@@ -172,7 +173,7 @@ class Worker:
         pairs = zip(finished.chunks, finished.done.outcomes, strict=True)
         ours = [(chunk, outcome) for chunk, outcome in pairs if self._intake.owns(chunk.position.place)]
         made_by = answers.model_run(finished.info, len(finished.chunks), finished.done.elapsed_ms)
-        tried = [Tried(cut=chunk.cut, tries=chunk.tries) for chunk, _ in ours]
+        tried = [Tried(cut=chunk.cut, tries=chunk.tries, redrives=chunk.incoming.redrives) for chunk, _ in ours]
         self._publisher.results(tried, [outcome for _, outcome in ours], made_by)
         for chunk, _ in ours:
             self._intake.answered(chunk.position)

@@ -1,8 +1,9 @@
 """The parent's hold on the model's process: start it, give it a batch, end it.
 
 In: batches. Out: futures of what the child answers; ChildDied when it is gone.
-One thread a child does the talking, so that the caller never blocks on the pipe. `start` must be called from the
-main thread: the kernel ends the child with the thread that made it.
+One thread a child does the talking, so that the caller never blocks on the pipe. `start` and `keep_spare` must be
+called from the main thread: the kernel ends the child with the thread that made it.
+A spare process, started and without a model, makes the way back from a crash as short as loading the model.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from runtime.settings import Speech
 from schemas.values import Task
@@ -27,6 +28,26 @@ class ChildDied(Exception):
     """The model's process ended without an answer; the message says how."""
 
 
+class _Child(NamedTuple):
+    """A process that waits for `Start`."""
+
+    process: "subprocess.Popen[bytes]"
+    pipe: Connection
+
+
+def _child() -> _Child:
+    ours, theirs = Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams.speech.child", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # A signal to the worker's group must not end the batch that the worker is about to finish.
+            start_new_session=True,
+        )
+    return _Child(process, ours)
+
+
 class Model:
     """One process at a time; after it died, `start` makes the next."""
 
@@ -38,6 +59,7 @@ class Model:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._talk: ThreadPoolExecutor | None = None
+        self._spare: _Child | None = None
 
     @property
     def pid(self) -> int:
@@ -45,18 +67,17 @@ class Model:
         return self._process.pid if self._process else 0
 
     def start(self) -> Future[Loaded]:
-        """Starts a fresh interpreter; the future raises EngineUnavailable or ChildDied when it cannot serve."""
-        self._pipe, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.speech.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                # A signal to the worker's group must not end the batch that the worker is about to finish.
-                start_new_session=True,
-            )
+        """Takes a fresh interpreter; the future raises EngineUnavailable or ChildDied when it cannot serve."""
+        self._end()
+        spare, self._spare = self._spare, None
+        self._process, self._pipe = spare if spare is not None and spare.process.poll() is None else _child()
         self._talk = ThreadPoolExecutor(1, thread_name_prefix="model")
         return self._submit(self._load)
+
+    def keep_spare(self) -> None:
+        """Has a process at hand that only lacks the model."""
+        if self._spare is None:
+            self._spare = _child()
 
     def run(self, batch: Batch) -> Future[Done]:
         """The outcomes of a batch, soon; raises ChildDied through the future."""
@@ -68,7 +89,15 @@ class Model:
             self._process.kill()
 
     def close(self) -> None:
-        """Ends the process and forgets it."""
+        """Ends the process and the spare one."""
+        self._end()
+        if self._spare is not None:
+            self._spare.process.kill()
+            self._spare.process.wait(EXIT_WAIT_S)
+            self._spare.pipe.close()
+        self._spare = None
+
+    def _end(self) -> None:
         self.kill()
         if self._process:
             self._process.wait(EXIT_WAIT_S)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from runtime import telemetry
 from runtime.faults import crash_point
-from runtime.kafka import EventProducer, Incoming, dead_letter, outgoing
+from runtime.kafka import EventProducer, Incoming, dead_letter, outgoing, redriven
 from runtime.settings import Kafka
 from runtime.telemetry import logger
 from schemas.codec import Codec, RecordTooLarge
+from schemas.identity import chunk_of
 from schemas.records import ChunkCut, ChunkFailed, TranscriptionRecord
 from schemas.topics import TRANSCRIPTIONS
 from schemas.values import ModelRun, StoredObject, Task
@@ -36,6 +37,7 @@ class Tried:
 
     cut: ChunkCut
     tries: int
+    redrives: int = 0
 
 
 class Publisher:
@@ -60,7 +62,7 @@ class Publisher:
         for chunk, outcome, evidence in zip(tried, outcomes, stored, strict=True):
             self._result(chunk, outcome, evidence, made_by)
 
-    def failed(self, cut: ChunkCut, failure: Failure) -> None:
+    def failed(self, cut: ChunkCut, failure: Failure, redrives: int = 0) -> None:
         """Queues the answer of a chunk that has no result."""
         log.warning(
             "a chunk failed",
@@ -70,7 +72,17 @@ class Publisher:
             code=failure.code,
             tries=failure.tries,
         )
-        self._send(answers.failed(cut, self._task, failure, self._moment()))
+        self._send(answers.failed(cut, self._task, failure, self._moment()), redrives)
+
+    def unreadable(self, incoming: Incoming, tries: int) -> None:
+        """Queues the answer of work that cannot be read, if its key names a chunk."""
+        chunk = chunk_of(incoming.key or b"")
+        if chunk is None:
+            return
+        place = f"{incoming.topic}/{incoming.partition}/{incoming.offset}"
+        known = (value.decode(errors="replace") for name, value in incoming.headers if name == "ce_id")
+        record = answers.unreadable(chunk, next(known, place), self._task, tries, self._moment())
+        self._send(record, incoming.redrives)
 
     def dead_letter(self, incoming: Incoming, cause: str, message: str, tries: int) -> None:
         """Queues the record as it came, with why it can never be processed."""
@@ -114,11 +126,12 @@ class Publisher:
         match outcome:
             case Transcription():
                 try:
-                    self._send(answers.transcribed(chunk.cut, outcome, made_by, self._moment()))
+                    self._send(answers.transcribed(chunk.cut, outcome, made_by, self._moment()), chunk.redrives)
                 except RecordTooLarge:
                     self._chunk_error(chunk, RESULT_TOO_LARGE)
             case Evidence() if evidence is not None:
-                self._send(answers.diarized(chunk.cut, evidence, outcome.speech_ms, made_by, self._moment()))
+                found = answers.diarized(chunk.cut, evidence, outcome.speech_ms, made_by, self._moment())
+                self._send(found, chunk.redrives)
             case ChunkError():
                 self._chunk_error(chunk, outcome)
             case _:
@@ -126,12 +139,12 @@ class Publisher:
 
     def _chunk_error(self, chunk: Tried, error: ChunkError) -> None:
         failure = Failure(code=error.code, message=error.message, retryable=error.retryable, tries=chunk.tries)
-        self.failed(chunk.cut, failure)
+        self.failed(chunk.cut, failure, chunk.redrives)
 
-    def _send(self, record: TranscriptionRecord) -> None:
+    def _send(self, record: TranscriptionRecord, redrives: int) -> None:
         out = outgoing(record, TRANSCRIPTIONS, self._codec, self._partitions, self._source)
         with crash_point("answer.produce"):
-            self._producer.send(out)
+            self._producer.send(redriven(out, redrives))
         self._queued = True
         outcome = "failed" if isinstance(record, ChunkFailed) else "done"
         telemetry.chunks_answered.labels(self._task, outcome).inc()

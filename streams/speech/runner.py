@@ -1,7 +1,7 @@
 """The one batch at a time that the model has, and the model's comings and goings.
 
-In: batches. Out: what became of each: finished, or died with a cause. Keeps the time limits, starts a fresh process
-after each death. Knows no Kafka.
+In: batches. Out: what became of each: finished, or died with a cause. Keeps the time limits that `pace` sets, starts a
+fresh process after each death. Knows no Kafka.
 """
 
 import time
@@ -17,8 +17,11 @@ from streams.speech.backlog import Held, samples
 from streams.speech.engines.protocol import ModelInfo
 from streams.speech.messages import Batch, Chunk, Done, Loaded
 from streams.speech.model import ChildDied, Model
+from streams.speech.pace import Pace
 
 LOAD_LIMIT_S = 900.0
+# A loop that did not look for so long was stopped itself; the batch may have been, too.
+LOOP_GAP_S = 1.0
 
 log = logger(__name__)
 
@@ -46,16 +49,18 @@ class _Running:
     chunks: tuple[Held, ...]
     future: Future[Done]
     deadline: float
+    limit_s: float
     cause: str = answers.ENGINE_CRASHED
 
 
 class Runner:
     """Runs batches on a `Model`. Every method is called from the main thread."""
 
-    def __init__(self, task: Task, model: Model, batch_timeout_s: float) -> None:
+    def __init__(self, task: Task, model: Model, pace: Pace) -> None:
         self._task = task
         self._model = model
-        self._batch_timeout_s = batch_timeout_s
+        self._pace = pace
+        self._looked_at = 0.0
         self._loading: Future[Loaded] | None = None
         self._load_deadline = 0.0
         self._info: ModelInfo | None = None
@@ -69,7 +74,6 @@ class Runner:
     def load(self) -> None:
         """Starts a fresh process; nothing runs before `ready` said that its model is loaded."""
         self._info = None
-        self._model.close()
         self._loading = self._model.start()
         self._load_deadline = time.monotonic() + LOAD_LIMIT_S
 
@@ -83,10 +87,13 @@ class Runner:
 
     def run(self, batch: Sequence[Held]) -> None:
         """Hands the batch over; the model must be ready and idle."""
+        limit_s = self._pace.limit_s(_audio_s(batch), min(chunk.tries - 1 for chunk in batch))
+        self._looked_at = time.monotonic()
         self._running = _Running(
             chunks=tuple(batch),
             future=self._model.run(Batch(chunks=tuple(_on_pipe(chunk) for chunk in batch))),
-            deadline=time.monotonic() + self._batch_timeout_s,
+            deadline=self._looked_at + limit_s,
+            limit_s=limit_s,
         )
 
     def outcome(self) -> Finished | Died | None:
@@ -95,9 +102,7 @@ class Runner:
         if running is None:
             return None
         if not running.future.done():
-            if time.monotonic() > running.deadline and running.cause != answers.ENGINE_TIMEOUT:
-                running.cause = answers.ENGINE_TIMEOUT
-                self._model.kill()
+            self._watch(running)
             return None
         self._running = None
         try:
@@ -105,9 +110,11 @@ class Runner:
         except ChildDied as error:
             telemetry.child_restarts.labels(running.cause).inc()
             self.load()
-            return Died(chunks=running.chunks, cause=running.cause, how=str(error))
+            return Died(chunks=running.chunks, cause=running.cause, how=_how(running, error))
         if self._info is None:
             raise RuntimeError("a batch was answered by no model")
+        self._pace.ended(_audio_s(running.chunks), done.elapsed_ms / 1000)
+        self._model.keep_spare()
         return Finished(chunks=running.chunks, done=done, info=self._info)
 
     def give_up(self) -> tuple[Held, ...]:
@@ -119,6 +126,16 @@ class Runner:
     def close(self) -> None:
         """Ends the process."""
         self._model.close()
+
+    def _watch(self, running: _Running) -> None:
+        """Ends a batch that takes too long; time in which this process itself stood still does not count."""
+        now = time.monotonic()
+        gap_s, self._looked_at = now - self._looked_at, now
+        if gap_s > LOOP_GAP_S:
+            running.deadline += gap_s
+        if now > running.deadline and running.cause != answers.ENGINE_TIMEOUT:
+            running.cause = answers.ENGINE_TIMEOUT
+            self._model.kill()
 
     def _adopt(self, loaded: Loaded) -> None:
         self._loading = None
@@ -132,6 +149,14 @@ class Runner:
             model=loaded.info.model,
             device=loaded.info.device,
         )
+
+
+def _audio_s(chunks: Sequence[Held]) -> float:
+    return sum(chunk.cut.end_ms - chunk.cut.start_ms for chunk in chunks) / 1000
+
+
+def _how(running: _Running, error: ChildDied) -> str:
+    return f"ended after {running.limit_s:.1f} s" if running.cause == answers.ENGINE_TIMEOUT else str(error)
 
 
 def _on_pipe(chunk: Held) -> Chunk:

@@ -28,6 +28,7 @@ from streams.speech.engines.protocol import EngineUnavailable
 from streams.speech.intake import Intake, Reader
 from streams.speech.loop import Parts, Worker
 from streams.speech.model import ChildDied, Model
+from streams.speech.pace import Pace
 from streams.speech.publish import Publisher
 from streams.speech.runner import Runner
 
@@ -59,7 +60,11 @@ def worker(task: Task, settings: Settings, health: Health, stop: threading.Event
         max_tries=speech.max_tries,
         codec=codec,
         intake=Intake(settings.kafka, reader),
-        runner=Runner(task, Model(task, speech, settings.log_level, wake.set), speech.batch_timeout_s),
+        runner=Runner(
+            task,
+            Model(task, speech, settings.log_level, wake.set),
+            Pace(floor_s=speech.batch_floor_s, ceiling_s=speech.batch_timeout_s),
+        ),
         audio=audio,
         backlog=Backlog(audio, speech.batch_size),
         publisher=Publisher(task, settings.kafka, codec, audio),

@@ -52,6 +52,7 @@ def speech_settings(asr: str, diarization: str, model_dir: str = "") -> Speech:
         threads=2,
         max_tries=3,
         batch_timeout_s=600,
+        batch_floor_s=4,
     )
 
 

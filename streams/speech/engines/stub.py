@@ -8,6 +8,7 @@ by the chunks that meet all its conditions:
 
     stub:fail       the chunk ends as ChunkError `stub_failed`
     stub:crash      the process exits at once
+    stub:kill-worker  the process kills the worker that started it, and so itself
     stub:hang       the process never answers
     stub:slow=0.2   the chunk takes that many seconds longer
 
@@ -21,6 +22,7 @@ For instance `stub:fail-round=0-task=diarization`.
 
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,6 +141,9 @@ def _obeyed(chunk: ChunkAudio, task: Task) -> ChunkError | None:
             return ChunkError(code="stub_failed", message="The stub engine was told to fail.")
         if order.action == "crash":
             os._exit(CRASH_STATUS)
+        if order.action == "kill":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(_HANG_S)
         if order.action in ("slow", "hang"):
             time.sleep(float(order.argument or _HANG_S))
     return None

@@ -23,9 +23,10 @@ READ_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def assembler(workspace: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def assembler(workspace: Mapping[str, str], *program: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process, as a supervisor would start it; killed at the end if it still runs."""
-    process = subprocess.Popen([sys.executable, "-m", "streams.assembler.worker"], env={**os.environ, **workspace})
+    command = [sys.executable, *(program or ("-m", "streams.assembler.worker"))]
+    process = subprocess.Popen(command, env={**os.environ, **workspace})
     try:
         yield process
     finally:

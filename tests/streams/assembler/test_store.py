@@ -6,20 +6,25 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from psycopg.errors import UniqueViolation
 
 from runtime.errors import Fenced
-from runtime.kafka import EventProducer, Incoming, Outgoing
+from runtime.kafka import REDRIVE_HEADER, EventProducer, Incoming, Outgoing
 from runtime.postgres import Connection, connection
 from schemas import records
 from schemas.codec import Codec
 from schemas.identity import partition_for
 from schemas.topics import BY_NAME, DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
 from streams.assembler.assembly import task_of
-from streams.assembler.batch import REDRIVE_HEADER
+from streams.assembler.attempts import MAX_ATTEMPTS
 from streams.assembler.child import Bench, Hopeless
+from streams.assembler.decide import Input
+from streams.assembler.decide import decide as real_decide
+from streams.assembler.state import Change, State
 from streams.assembler.store import Slot, Store
 from streams.assembler.worker import Assembler
 from streams.assembler.workshop import Workshop
@@ -45,12 +50,22 @@ def conn(bus: Bus) -> Iterator[Connection]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def closed_in_the_end() -> Iterator[None]:
+    yield
+    while Member.made:
+        Member.made.pop().handler.close()
+
+
 class Member:
     """One member of the group, driven by hand: its transaction and its publishing are two steps."""
+
+    made: ClassVar[list["Member"]] = []
 
     def __init__(self, bus: Bus, conn: Connection, workshop: Workshop) -> None:
         self.bus, self.conn = bus, conn
         self.handler = Assembler(bus.settings, bus.codec, EventProducer(bus.settings.kafka), workshop)
+        self.made.append(self)
         self.handler.assigned(conn, frozenset(range(bus.settings.kafka.partitions)))
 
     def commit(self, job: Inputs, *inputs: records.Record, redrive: int = 0) -> None:
@@ -89,6 +104,64 @@ def test_what_was_committed_is_published_after_a_crash(bus: Bus, conn: Connectio
     assert [(r.key, r.value) for r in bus.raw(TRANSCRIPTS) if (r.key or b"").startswith(job.job_id.encode())] == left
     assert again.give(job, job.upload(), job.prepared()) == bus.facts()[job.job_id]
     assert [fact.seq for fact in bus.facts()[job.job_id]] == [1, 2]
+
+
+class Ended(BaseException):
+    """As if the process ended here: nothing that runs after an error runs."""
+
+
+def test_an_input_that_ends_the_process_is_found_and_answered(
+    bus: Bus, conn: Connection, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, other = Inputs("struck"), Inputs("spared")
+    deadly = replace(job.cancelled(), reason="deadly")
+
+    def decide(state: State | None, given: Input) -> list[Change]:
+        if isinstance(given, records.CancellationRequested):
+            raise Ended
+        return real_decide(state, given)
+
+    monkeypatch.setattr("streams.assembler.batch.decide", decide)
+    Member(bus, conn, workshop).give(job, job.upload(), other.upload())
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(Ended):
+            Member(bus, conn, workshop).commit(job, job.prepared(), deadly, job.transcribed(0))
+    member = Member(bus, conn, workshop)
+    facts = member.give(job, job.prepared(), deadly, job.transcribed(0))
+    assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "AudioReady", "RequestRefused"]
+    assert (facts[-1].cause_id, facts[-1].code) == (deadly.event_id, "internal")  # type: ignore[union-attr]
+    [letter] = [r for r in bus.raw(DEAD_LETTERS) if r.key == job.job_id.encode()]
+    assert dict(letter.headers)["__dlq.errors.exception"] == b"ProcessEnded"
+    assert conn.execute("SELECT count(*) FROM assembler_attempts").fetchone() == (0,)
+
+
+def test_an_input_that_ends_the_process_when_its_job_comes_is_found_too(
+    bus: Bus, conn: Connection, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Inputs("struck late")
+    upload, deadly = job.upload(), job.cancelled()
+
+    def decide(state: State | None, given: Input) -> list[Change]:
+        if state is not None and isinstance(given, records.CancellationRequested):
+            raise Ended
+        return real_decide(state, given)
+
+    monkeypatch.setattr("streams.assembler.batch.decide", decide)
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(Ended):
+            Member(bus, conn, workshop).commit(job, deadly, upload)
+    facts = Member(bus, conn, workshop).give(job, deadly, upload)
+    assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "RequestRefused"]
+
+
+def test_an_error_that_was_raised_is_no_attempt(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job, member = Inputs("error"), Member(bus, conn, workshop)
+    for _ in range(MAX_ATTEMPTS + 1):
+        member.handler._claims = {}
+        with pytest.raises(Fenced):
+            member.commit(job, job.upload())
+        member.handler.close()
+    assert Member(bus, conn, workshop).give(job, job.upload())
 
 
 CRASHING = """
@@ -179,7 +252,8 @@ def test_what_cannot_be_read_goes_to_the_dead_letters(bus: Bus, conn: Connection
     with conn.transaction():
         member.handler.apply(conn, 0, [bad])
     member.give(job, job.upload(), stranger)
-    causes = {value for r in bus.raw(DEAD_LETTERS) for name, value in r.headers if name == "__dlq.errors.exception"}
+    ours = [r for r in bus.raw(DEAD_LETTERS) if r.key in (b"k", job.job_id.encode())]
+    causes = {value for r in ours for name, value in r.headers if name == "__dlq.errors.exception"}
     assert causes == {b"UndecodableRecord", b"TenantMismatch"}
 
 

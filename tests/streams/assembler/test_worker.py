@@ -1,13 +1,17 @@
 """The assembler as a process on real engines."""
 
 import signal
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
 from schemas import records
 from schemas.evidence import pack
-from schemas.topics import TRANSCRIPTS
+from schemas.topics import DEAD_LETTERS, TRANSCRIPTS
+from streams.assembler.attempts import MAX_ATTEMPTS
+from tests.deadline import until
 from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
 from tests.streams.assembler.running import Bus, assembler
 
@@ -56,6 +60,38 @@ def test_sigterm_drains_and_exits_cleanly(workspace: Mapping[str, str]) -> None:
         bus.wait_for(job.job_id, records.JobAccepted)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+DEADLY = """
+import os, signal
+from streams.assembler import batch, worker
+decide = batch.decide
+def deadly(state, given):
+    if getattr(given, "reason", None) == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decide(state, given)
+batch.decide = deadly
+if __name__ == "__main__":
+    worker.main()
+"""
+
+
+def test_an_input_that_takes_the_process_down_is_answered_in_the_end(workspace: Mapping[str, str]) -> None:
+    """As a crash of native code or an out-of-memory kill does it: the job is told, the others go on."""
+    bus, struck, other = Bus(workspace), Inputs("struck"), Inputs("other")
+    deadly = replace(struck.cancelled(), reason="deadly")
+    bus.send([struck.upload(), struck.prepared(), deadly, *two_speakers(bus, other)])
+    began_s, deaths = time.monotonic(), 0
+    while not bus.facts()[other.job_id]:
+        with assembler({**workspace, "PALIMPSEST_INSTANCE_ID": "one"}, "-c", DEADLY) as process:
+            until(lambda: process.poll() or bus.facts()[other.job_id], 120.0, "an end")
+            deaths += process.poll() is not None
+    print(f"the others waited {time.monotonic() - began_s:.1f} s for an input that was deadly {deaths} times")
+    [answer] = [fact for fact in bus.facts()[struck.job_id] if isinstance(fact, records.RequestRefused)]
+    assert (answer.code, answer.cause_id) == ("internal", deadly.event_id)
+    [dead] = bus.raw(DEAD_LETTERS)
+    assert dict(dead.headers)["__dlq.errors.exception"] == b"ProcessEnded"
+    assert MAX_ATTEMPTS <= deaths <= MAX_ATTEMPTS + 1
 
 
 def test_kills_and_repetitions_change_no_history(workspace: Mapping[str, str]) -> None:

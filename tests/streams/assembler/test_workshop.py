@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
@@ -10,11 +11,21 @@ import pytest
 
 from runtime.settings import Settings
 from schemas.values import TranscriptionOptions
-from streams.assembler.assembly import AssemblyTask
+from streams.assembler.assembly import AssemblyTask, Wanted
 from streams.assembler.child import Bench, Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 from streams.assembler.state import AssemblyOrder
-from streams.assembler.workshop import MAX_TRIES, ChildUnstartable, Finished, Target, Workshop
+from streams.assembler.workshop import (
+    LIMIT_FLOOR_S,
+    LIMIT_S_PER_AUDIO_S,
+    LONGEST_LIMIT_S,
+    MAX_TRIES,
+    ChildUnstartable,
+    Finished,
+    Target,
+    Workshop,
+    limit_s,
+)
 from tests.deadline import until
 
 TIMEOUT_S = 180.0  # a fresh child imports much, and other tests may hold the machine
@@ -65,6 +76,8 @@ def clumsy_child(pipe: Pipe, settings: Settings) -> None:
             return
         if given.job_id == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        if given.job_id == "hang":
+            threading.Event().wait()
         outcome: Outcome = made(given)
         if given.job_id == "hopeless":
             outcome = Hopeless(message="Never.")
@@ -102,9 +115,29 @@ def test_a_task_that_kills_its_child_is_given_up_and_others_go_on(workshop: Work
     workshop.submit(task("crash"))
     workshop.submit(task("after"))
     first, second = results(workshop, 2)
-    assert isinstance(first.input, AssemblyGivenUp)
-    assert isinstance(second.input, AssemblyFinished)
+    assert first.input.job_id == "after" and isinstance(first.input, AssemblyFinished)
+    assert isinstance(second.input, AssemblyGivenUp)
     assert MAX_TRIES > 1
+
+
+def test_a_task_that_hangs_is_ended_and_others_wait_for_seconds(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.assembler.workshop.LIMIT_FLOOR_S", 0.5)
+    workshop.submit(task("hang"))
+    workshop.submit(task("after"))
+    first, second = results(workshop, 2)
+    assert isinstance(first.input, AssemblyFinished)
+    assert second.input.job_id == "hang" and isinstance(second.input, AssemblyGivenUp)
+
+
+def test_the_limit_of_a_task_follows_its_audio() -> None:
+    hour = tuple(
+        Wanted(index=n, round=0, chunk_sha256="", start_ms=n * 30_000, end_ms=(n + 1) * 30_000) for n in range(120)
+    )
+    assert limit_s(task("short"), 1) == limit_s(task("short"), 3) == LIMIT_FLOOR_S
+    assert limit_s(replace(task("hour"), words=hour), 1) == LIMIT_FLOOR_S + LIMIT_S_PER_AUDIO_S * 3_600
+    assert limit_s(replace(task("hour"), words=hour), 9) == LONGEST_LIMIT_S
 
 
 def stillborn_child(pipe: Pipe, settings: Settings) -> None:

@@ -102,9 +102,9 @@ class Lanes:
             self._producer.send(outgoing(cut, lane_topic(cut.lane), self._codec, kafka.partitions, "test"))
         self._producer.flush()
 
-    def send_bytes(self, value: bytes | None, lane: Lane = Lane.BATCH) -> None:
+    def send_bytes(self, value: bytes | None, lane: Lane = Lane.BATCH, key: bytes = b"key") -> None:
         """Puts anything on a lane."""
-        self._producer.send(Outgoing(topic=lane_topic(lane), partition=0, key=b"key", value=value))
+        self._producer.send(Outgoing(topic=lane_topic(lane), partition=0, key=key, value=value))
         self._producer.flush()
 
     def answered(self, cuts: Sequence[ChunkCut], timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, list[Answer]]:
@@ -242,7 +242,11 @@ class WorkerProcess:
 
 @contextmanager
 def speech_worker(
-    workspace: Mapping[str, str], tmp_path: Path, task: Task = Task.ASR, **settings: str
+    workspace: Mapping[str, str],
+    tmp_path: Path,
+    task: Task = Task.ASR,
+    program: Sequence[str] = ("-m", "streams.speech.worker"),
+    **settings: str,
 ) -> Iterator[WorkerProcess]:
     """A worker with stub engines; it is killed at the end if it still runs."""
     log = tmp_path / f"{task}-{uuid4().hex[:6]}.log"
@@ -250,7 +254,7 @@ def speech_worker(
     given = {f"PALIMPSEST_{name}": value for name, value in settings.items()}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.speech.worker", "--role", task.value],
+            [sys.executable, *program, "--role", task.value],
             env={**os.environ, **workspace, **stubs, **given},
             stderr=stderr,
         )

@@ -36,6 +36,7 @@ def speech_settings() -> Speech:
         threads=2,
         max_tries=3,
         batch_timeout_s=600,
+        batch_floor_s=4,
     )
 
 
