@@ -99,12 +99,32 @@ def _dead_letters(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         {
             "list": (_dead_letters_list, "show the newest ones as a table"),
             "show": (_dead_letters_show, "show one whole: headers and content"),
+            "redrive": (
+                _dead_letters_redrive,
+                "send records to where they came from, or say why that cannot help",
+            ),
+            "discard": (_dead_letters_discard, "mark as dealt with, so that they are listed no more"),
         },
+    )
+    for parser in (made["list"], made["redrive"], made["discard"]):
+        parser.add_argument("--topic", default="", help="only those from this topic")
+        parser.add_argument("--cause", default="", help="only those with this cause, such as engine_crashed")
+        parser.add_argument("--job", default="", metavar="ID", help="only those of this job")
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    made["list"].add_argument("--all", action="store_true", help="also those that were redriven or discarded")
+    for parser in (made["redrive"], made["discard"]):
+        parser.add_argument(
+            "places", type=_place, nargs="*", metavar="PARTITION/OFFSET", help="their places, as `list` shows them"
+        )
+        parser.add_argument("--all", action="store_true", help="all that were not dealt with")
+        parser.add_argument("--yes", action="store_true", help="do it; without it, all that match are only shown")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    made["redrive"].add_argument(
+        "--force", action="store_true", help="also where it cannot help; never for an erased job"
     )
     made["list"].add_argument(
         "--limit", type=int, default=DEAD_LETTERS_LIMIT, metavar="N", help=f"default: {DEAD_LETTERS_LIMIT}"
     )
-    made["list"].add_argument("--json", action="store_true", help="as JSON")
     made["show"].add_argument("place", type=_place, metavar="PARTITION/OFFSET", help="its place, as `list` shows it")
 
 
@@ -167,3 +187,15 @@ def _dead_letters_show(arguments: argparse.Namespace) -> int:
     from cli.dead_letters import run_show
 
     return run_show(arguments)
+
+
+def _dead_letters_redrive(arguments: argparse.Namespace) -> int:
+    from cli.redrive import run_redrive
+
+    return run_redrive(arguments)
+
+
+def _dead_letters_discard(arguments: argparse.Namespace) -> int:
+    from cli.redrive import run_discard
+
+    return run_discard(arguments)

@@ -29,3 +29,13 @@ LIMIT %(limit)s;
 
 -- name: erasures_of
 SELECT job_id, tenant_id, seq, occurred_at AS erased_at_ms FROM job_erasure WHERE job_id = ANY(%(job_ids)s);
+
+-- name: standings  where these jobs stand; an erased one has the status `erased`
+SELECT state.job_id, state.status, coalesce(again.round, 0) AS round, audio.job_id IS NOT NULL AS prepared
+FROM job_state AS state
+LEFT JOIN job_audio AS audio USING (job_id)
+LEFT JOIN job_retry AS again USING (job_id)
+WHERE state.job_id = ANY(%(job_ids)s)
+    AND NOT EXISTS (SELECT FROM job_erasure AS gone WHERE gone.job_id = state.job_id AND gone.seq > state.seq)
+UNION ALL
+SELECT job_id, 'erased', 0, false FROM job_erasure WHERE job_id = ANY(%(job_ids)s);

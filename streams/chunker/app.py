@@ -53,6 +53,7 @@ class Chunker(mode.Service):
         self._decoders = Decoders()
         self._preparation: Preparation | None = None
         self._lag = Lag()
+        self._redrives = 0  # of the upload in hand, and so of the answers to it
         self.app = crash_only_app(config.kafka, self._group, config.instance_id, config.temp_dir / "faust")
         self._consume()
 
@@ -122,14 +123,16 @@ class Chunker(mode.Service):
 
     async def _prepare(self, upload: UploadReceived, incoming: kafka.Incoming) -> None:
         assert self._preparation is not None
-        outcome = await self._preparation.prepare(upload)
+        self._redrives = incoming.redrives
+        name = f"{upload.event_id}+{incoming.redrives}" if incoming.redrives else upload.event_id
+        outcome = await self._preparation.prepare(upload, name)
         if isinstance(outcome, Poisoned):
             await self._bury(incoming, "poison", outcome.reason, outcome.tries)
-            await self._preparation.answered(upload)
+            await self._preparation.answered(name)
 
     async def _send(self, record: Record, topic: str) -> None:
         out = kafka.outgoing(record, topic, self._codec, self._config.kafka.partitions, self._group)
-        await send(self.app, self._config.kafka.topic(topic), out)
+        await send(self.app, self._config.kafka.topic(topic), kafka.redriven(out, self._redrives))
 
     async def _bury(self, incoming: kafka.Incoming, cause: str, message: str, tries: int) -> None:
         letter = kafka.dead_letter(incoming, self._config.kafka.group(self._group), cause, message, tries)

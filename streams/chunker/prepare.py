@@ -82,11 +82,14 @@ class Preparation:
         self._outlets = outlets
         self._rules = rules
 
-    async def prepare(self, upload: UploadReceived) -> Poisoned | None:
-        """Answers an upload. Raises Unavailable, after a while, when an outside system is away."""
+    async def prepare(self, upload: UploadReceived, name: str) -> Poisoned | None:
+        """Answers an upload. Raises Unavailable, after a while, when an outside system is away.
+
+        Tries are counted under `name`: one for each time the upload is sent on purpose.
+        """
         reason = "the process ended while preparing it"
         while True:
-            begun = await patiently(lambda: self._outlets.tries.begin(upload.event_id))
+            begun = await patiently(lambda: self._outlets.tries.begin(name))
             if begun.answered:
                 log.info("answered already", action="upload.repeated")
                 return None
@@ -97,21 +100,22 @@ class Preparation:
                 repeated_tries.labels("chunker").inc()
             try:
                 await self._try(upload)
+                await patiently(lambda: self._outlets.tries.answered(name))
                 return None
             except DecoderCrashed as error:
                 reason = str(error)
                 log.warning("the decoder crashed", action="decoder.crashed", tries=begun.tries, error=reason)
             except Unavailable:
                 # An outage is not the file's fault, least of all that of the database which counts the tries.
-                await _however_long(lambda: self._outlets.tries.take_back(upload.event_id))
+                await _however_long(lambda: self._outlets.tries.take_back(name))
                 raise
             except asyncio.CancelledError:
-                await self._outlets.tries.take_back(upload.event_id)  # nor is a shutdown
+                await self._outlets.tries.take_back(name)  # nor is a shutdown
                 raise
 
-    async def answered(self, upload: UploadReceived) -> None:
+    async def answered(self, name: str) -> None:
         """To be called when a poisoned upload is on the dead-letter topic."""
-        await patiently(lambda: self._outlets.tries.forget(upload.event_id))
+        await patiently(lambda: self._outlets.tries.forget(name))
 
     async def _try(self, upload: UploadReceived) -> None:
         with tempfile.TemporaryFile(dir=self._rules.temp_dir, prefix="upload-") as file:
@@ -122,7 +126,6 @@ class Preparation:
                 await self._reject(upload, "audio_missing", plan.REJECTIONS["audio_missing"])
             except _Answer as answer:
                 await self._reject(upload, answer.code, answer.message)
-        await patiently(lambda: self._outlets.tries.answered(upload.event_id))
 
     def _download(self, upload: UploadReceived, file: BinaryIO) -> None:
         """The uploaded bytes, never more than the upload says; a full disk is waited for like an outage."""
