@@ -15,7 +15,9 @@ from runtime.errors import Unavailable
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
+from runtime.registry import Registry
 from runtime.settings import Settings
+from schemas.codec import Codec
 
 PAUSE_S = 1.0
 
@@ -50,6 +52,8 @@ async def run(settings: Settings, state: health.Health) -> None:
                 retry_days=settings.limits.retry_days,
                 forgetting=settings.forgetting,
                 postgres_dsn=settings.postgres_dsn,
+                codec=Codec(Registry(settings.registry_url)),
+                stalled_after_s=settings.limits.stalled_after_s,
             )
             await lead(settings.postgres_dsn, lambda: run_all(world, state), state.ready)
     finally:

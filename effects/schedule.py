@@ -13,6 +13,7 @@ from effects.sweeps.erasures import erase_again, erase_all, erase_recent
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_lately, sweep_recent
 from effects.sweeps.rewriting import rewrite
+from effects.sweeps.stalled import end_stalled
 from effects.sweeps.versions import drop_versions
 from effects.world import World
 from runtime.errors import Unavailable
@@ -37,6 +38,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep(name="late_objects", period_s=60.0, run=sweep_lately),
     Sweep(name="old_objects", period_s=3600.0, run=sweep_all),
     Sweep(name="old_versions", period_s=3600.0, run=drop_versions),
+    Sweep(name="stalled", period_s=60.0, run=end_stalled),
     Sweep(name="nudges", period_s=1.0, run=nudge),
     Sweep(name="erasures", period_s=2.0, run=erase_recent),
     Sweep(name="open_erasures", period_s=1.0, run=erase_again),

@@ -10,6 +10,7 @@ from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
 from runtime.settings import Forgetting, Kafka, Settings
+from schemas.codec import Codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +26,5 @@ class World:
     retry_days: int
     forgetting: Forgetting
     postgres_dsn: str
+    codec: Codec
+    stalled_after_s: int

@@ -115,6 +115,7 @@ class Limits:
     interactive_audio_s: int
     tenant_interactive_minutes: int
     retry_days: int
+    stalled_after_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,4 +258,5 @@ def _limits(source: Source) -> Limits:
         interactive_audio_s=source.number("INTERACTIVE_AUDIO_S", 300, minimum=1),
         tenant_interactive_minutes=source.number("TENANT_INTERACTIVE_MINUTES", 30, minimum=1),
         retry_days=source.number("RETRY_DAYS", 7),
+        stalled_after_s=source.number("STALLED_AFTER_S", 21_600, minimum=1),
     )

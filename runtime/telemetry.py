@@ -32,6 +32,7 @@ chunks_answered = Counter("chunks_answered", "Chunks answered", ["task", "outcom
 audio_seconds = Counter("audio_seconds", "Audio processed, seconds", ["stage"], namespace=NAMESPACE)
 jobs_accepted = Counter("jobs_accepted", "Jobs accepted", namespace=NAMESPACE)
 jobs_ended = Counter("jobs_ended", "Jobs ended", ["status"], namespace=NAMESPACE)
+jobs_stalled = Counter("jobs_stalled", "Jobs that stood still and were ended", namespace=NAMESPACE)
 consumer_lag = Gauge(
     "consumer_lag",
     "Records not yet processed",

@@ -101,6 +101,7 @@ class DeadlinePassed(Event):
     """A time limit of the job passed without the progress it demands."""
 
     deadline: str
+    as_of_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,19 @@ class ErasedJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UntouchedJob:
+    """A job under way, its last fact, and the planned chunks that are not complete in its current round."""
+
+    job_id: str
+    tenant_id: str
+    seq: int
+    touched_at_ms: int
+    prepared: bool
+    diarize: bool
+    open_chunks: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a page begins: after this time and job."""
 
@@ -74,6 +87,12 @@ async def erasures_of(conn: Connection, job_ids: Sequence[str]) -> tuple[ErasedJ
     """The erasures of these jobs."""
     rows = await _rows(conn, "erasures_of", {"job_ids": list(job_ids)})
     return msgspec.convert(rows, tuple[ErasedJob, ...])
+
+
+async def untouched(conn: Connection, before_ms: int, after: str, limit: int) -> tuple[UntouchedJob, ...]:
+    """Open jobs without a fact since `before_ms` whose id follows `after`, in the order of their ids."""
+    params = {"before_ms": before_ms, "after": after, "limit": limit}
+    return msgspec.convert(await _rows(conn, "untouched", params), tuple[UntouchedJob, ...])
 
 
 async def _ids(conn: Connection, name: str, job_ids: Sequence[str]) -> frozenset[str]:

@@ -30,6 +30,27 @@ LIMIT %(limit)s;
 -- name: erasures_of
 SELECT job_id, tenant_id, seq, occurred_at AS erased_at_ms FROM job_erasure WHERE job_id = ANY(%(job_ids)s);
 
+-- name: untouched  open jobs without a fact since a time, in the order of their ids
+SELECT
+    state.job_id, state.tenant_id, touch.seq, touch.occurred_at AS touched_at_ms,
+    audio.job_id IS NOT NULL AS prepared,
+    coalesce((asked.options ->> 'diarize')::boolean, true) AS diarize,
+    ARRAY(
+        SELECT planned FROM generate_series(0, coalesce(audio.planned, 0) - 1) AS planned
+        WHERE NOT EXISTS (
+            SELECT FROM job_chunk AS done
+            WHERE done.job_id = state.job_id AND done.chunk = planned AND done.round = coalesce(again.round, 0)
+        )
+    ) AS open_chunks
+FROM job_state AS state
+JOIN job_touch AS touch USING (job_id)
+JOIN job_request AS asked USING (job_id)
+LEFT JOIN job_audio AS audio USING (job_id)
+LEFT JOIN job_retry AS again USING (job_id)
+WHERE state.status IN ('queued', 'processing') AND touch.occurred_at <= %(before_ms)s AND state.job_id > %(after)s
+ORDER BY state.job_id
+LIMIT %(limit)s;
+
 -- name: standings  where these jobs stand; an erased one has the status `erased`
 SELECT state.job_id, state.status, coalesce(again.round, 0) AS round, audio.job_id IS NOT NULL AS prepared
 FROM job_state AS state

@@ -89,8 +89,8 @@ def _work(state: State, event: records.RetryRequested, index: int, tasks: tuple[
 
 
 def deadline(state: State, event: records.DeadlinePassed) -> list[Change]:
-    """Ends a job that stands still; a deadline of an earlier round is stale."""
-    if not state.open or event.occurred_at < state.opened_at:
+    """Ends a job that stands still; a deadline of an earlier round, or of before its last fact, is stale."""
+    if not state.open or event.occurred_at < state.opened_at or event.as_of_seq not in (None, state.seq):
         return []
     decision = Decision(state, machine(event))
     stage = "preparing" if state.status is Status.PREPARING else state.status.value

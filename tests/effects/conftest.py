@@ -9,7 +9,9 @@ from runtime import postgres
 from runtime.kafka import AsyncEventProducer
 from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
+from runtime.registry import Registry
 from runtime.settings import Settings
+from schemas.codec import Codec
 
 
 @pytest.fixture
@@ -36,6 +38,8 @@ async def world(settings: Settings) -> AsyncIterator[World]:
                 retry_days=7,
                 forgetting=settings.forgetting,
                 postgres_dsn=settings.postgres_dsn,
+                codec=Codec(Registry(settings.registry_url)),
+                stalled_after_s=settings.limits.stalled_after_s,
             )
     finally:
         await producer.stop()

@@ -151,8 +151,8 @@ class Inputs:
     def erased(self, n: int = 1) -> records.ErasureRequested:
         return records.ErasureRequested(**self.head(f"erase/{n}"))  # type: ignore[arg-type]
 
-    def stalled(self) -> records.DeadlinePassed:
-        return records.DeadlinePassed(**self.head("deadline"), deadline="stalled")  # type: ignore[arg-type]
+    def stalled(self, as_of_seq: int | None = None) -> records.DeadlinePassed:
+        return records.DeadlinePassed(**self.head("deadline"), deadline="stalled", as_of_seq=as_of_seq)  # type: ignore[arg-type]
 
     def feedback(self, rating: int = 5) -> records.FeedbackSubmitted:
         return records.FeedbackSubmitted(**self.head(f"feedback/{rating}"), rating=rating)  # type: ignore[arg-type]

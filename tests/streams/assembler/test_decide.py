@@ -259,7 +259,8 @@ def test_cancellation_is_legal_until_the_job_ended() -> None:
 def test_a_deadline_ends_only_an_open_job_of_its_round() -> None:
     given, job = Inputs(), Job()
     job.give(given.upload(), given.prepared(), given.transcribed(0))
-    late = given.stalled()
+    assert job.give(given.stalled(as_of_seq=1)) == []
+    late = given.stalled(as_of_seq=2)
     assert job.give(late) == ["JobFailed"]
     assert job.give(given.retried()) == ["JobRetried"]
     assert job.give(late) == []
