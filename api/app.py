@@ -8,7 +8,18 @@ from typing import cast
 from litestar import Litestar, Router
 from litestar.plugins.prometheus import PrometheusConfig
 
-from api import controls, documentation, events, search, segments, service, speakers, transcriptions, transcripts
+from api import (
+    archive,
+    controls,
+    documentation,
+    events,
+    search,
+    segments,
+    service,
+    speakers,
+    transcriptions,
+    transcripts,
+)
 from api.accounts.callers import authenticated
 from api.dependencies import CALLER, SERVICES
 from api.problems import HANDLERS
@@ -31,6 +42,7 @@ def create_litestar(settings: Settings) -> Litestar:
             speakers.router,
             events.router,
             search.router,
+            archive.router,
         ],
         guards=[authenticated],
         dependencies=CALLER,

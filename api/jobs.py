@@ -7,6 +7,7 @@ else's, `gone` for what the tenant erased.
 from api import rendering
 from api.requests import acceptances
 from api.shapes import Job
+from effects.retention import audio_expired
 from projections.jobs import queries
 from projections.jobs.queries import JobCursor, JobView
 from runtime.errors import Refused
@@ -30,7 +31,8 @@ async def known_job(conn: AsyncConnection, tenant_id: str, job_id: str) -> JobVi
 async def job_shape(conn: AsyncConnection, tenant_id: str, job_id: str) -> Job:
     """The job as a client sees it."""
     if view := await known_job(conn, tenant_id, job_id):
-        return rendering.job(view)
+        expired = await audio_expired(conn, [job_id])
+        return rendering.job(view, expired.get(job_id))
     upload = await acceptances.accepted(conn, tenant_id, job_id)
     if upload is None:  # it moved into the view between the two reads
         return await job_shape(conn, tenant_id, job_id)
@@ -52,7 +54,8 @@ async def page_of_jobs(
 ) -> tuple[tuple[Job, ...], JobCursor | None]:
     """A page, newest first, with what was accepted just now; the place where the next page begins."""
     page = await queries.list_jobs(conn, tenant_id, limit=limit, after=after, status=status)
-    shown = {view.job_id: (view.created_at_ms, rendering.job(view)) for view in page.jobs}
+    expired = await audio_expired(conn, [view.job_id for view in page.jobs])
+    shown = {view.job_id: (view.created_at_ms, rendering.job(view, expired.get(view.job_id))) for view in page.jobs}
     if status in (None, "queued"):
         before = (after.created_at_ms, after.job_id) if after else None
         for upload in await acceptances.accepted_page(conn, tenant_id, before, limit + 1):

@@ -83,8 +83,8 @@ def segment(view: SegmentView) -> shapes.Segment:
     )
 
 
-def job(view: JobView) -> shapes.Job:
-    """A job from its view."""
+def job(view: JobView, audio_deleted_ms: int | None = None) -> shapes.Job:
+    """A job from its view, and when its recording was deleted because of its age."""
     failure = view.failure
     return shapes.Job(
         id=view.job_id,
@@ -116,6 +116,7 @@ def job(view: JobView) -> shapes.Job:
         updated_at=moment(view.updated_at_ms),
         version=view.version,
         origin_job_id=view.origin_job_id,
+        audio_deleted_at=None if audio_deleted_ms is None else moment(audio_deleted_ms),
         links=links(view.job_id),
     )
 
@@ -149,5 +150,6 @@ def accepted_job(upload: UploadReceived) -> shapes.Job:
         updated_at=at,
         version=0,
         origin_job_id=upload.origin_job_id,
+        audio_deleted_at=None,
         links=links(upload.job_id),
     )

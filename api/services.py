@@ -29,6 +29,8 @@ from schemas.records import UploadReceived
 
 POOL_CONNECTIONS = 16
 UPLOADS_AT_ONCE = 32
+# Each reads whole partitions of the log.
+ARCHIVES_AT_ONCE = 2
 # Blocking calls run in threads. More than uploads may hold, so that a slow object store cannot keep searches waiting.
 THREADS = UPLOADS_AT_ONCE + 16
 # A client gets its answer, or a clear refusal, while the engine behind it hangs: these are shorter than a worker's.
@@ -55,6 +57,8 @@ class Services:
     search: SearchEngine
     engines: Engines
     uploads: asyncio.Semaphore
+    archives: asyncio.Semaphore
+    settings: Settings
 
     async def require_uploads(self) -> None:
         """Raises Unavailable where an upload could not be promised: to be asked before its body is taken in."""
@@ -94,6 +98,8 @@ def build(settings: Settings) -> Services:
             }
         ),
         uploads=asyncio.Semaphore(UPLOADS_AT_ONCE),
+        archives=asyncio.Semaphore(ARCHIVES_AT_ONCE),
+        settings=settings,
     )
 
 

@@ -108,6 +108,7 @@ class Job(msgspec.Struct, frozen=True):
     updated_at: str
     version: int
     origin_job_id: str | None
+    audio_deleted_at: str | None
     links: Links
 
 

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     DENIED = 4
     NOT_FOUND = 5
+    WAITING = 6
     INTERRUPTED = 130
 
 

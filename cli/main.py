@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cli import bench, demo, evaluate, export, jobs, operators, search, transcribe
+from cli import bench, demo, evaluate, export, jobs, operators, privacy, search, transcribe
 from cli.errors import CommandError, Exit
 from local import commands as stack
 from local.errors import LocalError
@@ -24,6 +24,7 @@ FAMILIES: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"]
     stack.register,
     demo.register,
     operators.register,
+    privacy.register,
     evaluate.register,
     bench.register,
 )
@@ -33,7 +34,7 @@ EPILOG = """first steps:
   palimpsest search "next tuesday"    find when it was said
 
 Every command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage, 3 server or stack not
-reachable, 4 key missing or refused, 5 not found.
+reachable, 4 key missing or refused, 5 not found, 6 not done yet.
 """
 
 

@@ -57,3 +57,54 @@ SELECT store, through, done_at FROM rewrites;
 -- name: note_rewrite
 INSERT INTO rewrites (store, through, done_at) VALUES (%(store)s, %(through)s, now())
 ON CONFLICT (store) DO UPDATE SET through = excluded.through, done_at = excluded.done_at;
+
+-- name: tables_of_jobs  every table whose rows belong to jobs
+SELECT named.relname FROM pg_class AS named
+JOIN pg_namespace AS space ON space.oid = named.relnamespace
+JOIN pg_attribute AS told ON told.attrelid = named.oid AND told.attname = 'job_id' AND NOT told.attisdropped
+WHERE named.relkind = 'r' AND space.nspname = current_schema()
+ORDER BY named.relname;
+
+-- name: left_beside_markers  rows of an erased job in tables that keep one to say so
+SELECT
+    (SELECT count(*) FROM history AS line JOIN history_erasure AS gone USING (job_id)
+     WHERE job_id = %(job_id)s AND line.seq < gone.seq),
+    (SELECT count(*) FROM job_touch AS touch JOIN job_erasure AS gone USING (job_id)
+     WHERE job_id = %(job_id)s AND touch.seq < gone.seq),
+    (SELECT count(*) FROM assembler_jobs WHERE job_id = %(job_id)s AND status <> 'erased'),
+    (SELECT count(*) FROM idempotency_keys WHERE job_id = %(job_id)s AND answer_status IS DISTINCT FROM 410);
+
+-- name: set_retention
+INSERT INTO tenant_retention (tenant_id, audio_days, transcript_days)
+VALUES (%(tenant_id)s, %(audio_days)s, %(transcript_days)s)
+ON CONFLICT (tenant_id) DO UPDATE
+SET audio_days = excluded.audio_days, transcript_days = excluded.transcript_days, set_at = now();
+
+-- name: retentions
+SELECT tenant_id, audio_days, transcript_days FROM tenant_retention ORDER BY tenant_id;
+
+-- name: old_audio  jobs that ended and whose recording is kept longer than its tenant wants
+SELECT asked.job_id, asked.tenant_id FROM job_request AS asked
+JOIN tenant_retention AS kept USING (tenant_id)
+JOIN job_state AS state USING (job_id)
+WHERE asked.occurred_at < %(now_ms)s - kept.audio_days * 86400000::bigint
+    AND state.status IN ('completed', 'failed', 'cancelled')
+    AND NOT EXISTS (SELECT FROM audio_expiries AS gone WHERE gone.job_id = asked.job_id)
+ORDER BY asked.job_id
+LIMIT %(limit)s;
+
+-- name: old_transcripts  jobs that are kept longer than their tenant wants
+SELECT asked.job_id, asked.tenant_id FROM job_request AS asked
+JOIN tenant_retention AS kept USING (tenant_id)
+WHERE asked.occurred_at < %(now_ms)s - kept.transcript_days * 86400000::bigint AND asked.job_id > %(after)s
+ORDER BY asked.job_id
+LIMIT %(limit)s;
+
+-- name: note_expiry
+INSERT INTO audio_expiries (job_id, tenant_id) VALUES (%(job_id)s, %(tenant_id)s) ON CONFLICT DO NOTHING;
+
+-- name: audio_expired  of these jobs, those whose recording was deleted by age
+SELECT job_id, (extract(epoch FROM expired_at) * 1000)::bigint FROM audio_expiries WHERE job_id = ANY(%(job_ids)s);
+
+-- name: read_to  how far a consumer of the log is
+SELECT topic, partition, next_offset FROM consumer_offsets WHERE consumer = %(consumer)s;

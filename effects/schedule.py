@@ -12,6 +12,8 @@ from effects.sweeps.acceptances import repeat_acceptances
 from effects.sweeps.erasures import erase_again, erase_all, erase_recent
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_lately, sweep_recent
+from effects.sweeps.orphans import sweep_orphans
+from effects.sweeps.retention import expire_audio, expire_transcripts
 from effects.sweeps.rewriting import rewrite
 from effects.sweeps.stalled import end_stalled
 from effects.sweeps.versions import drop_versions
@@ -44,6 +46,9 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep(name="open_erasures", period_s=1.0, run=erase_again),
     Sweep(name="old_erasures", period_s=600.0, run=erase_all),
     Sweep(name="rewrites", period_s=2.0, run=rewrite),
+    Sweep(name="orphans", period_s=3600.0, run=sweep_orphans),
+    Sweep(name="old_audio", period_s=600.0, run=expire_audio),
+    Sweep(name="old_transcripts", period_s=600.0, run=expire_transcripts),
 )
 
 

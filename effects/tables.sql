@@ -48,3 +48,18 @@ CREATE TABLE IF NOT EXISTS rewrites (
     through timestamptz NOT NULL,
     done_at timestamptz NOT NULL
 );
+
+-- For how many days from the upload on a tenant keeps recordings and transcripts; null is for ever.
+CREATE TABLE IF NOT EXISTS tenant_retention (
+    tenant_id text PRIMARY KEY,
+    audio_days int CHECK (audio_days >= 1),
+    transcript_days int CHECK (transcript_days >= 1),
+    set_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Jobs whose recording was deleted because it was too old.
+CREATE TABLE IF NOT EXISTS audio_expiries (
+    job_id text PRIMARY KEY,
+    tenant_id text NOT NULL,
+    expired_at timestamptz NOT NULL DEFAULT now()
+);

@@ -23,8 +23,8 @@ class World:
     producer: AsyncEventProducer
     objects: ObjectStore
     search: SearchEngine
+    codec: Codec
     retry_days: int
     forgetting: Forgetting
     postgres_dsn: str
-    codec: Codec
     stalled_after_s: int

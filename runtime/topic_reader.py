@@ -19,11 +19,11 @@ _BATCH = 1_000
 _POLL_S = 1.0
 
 
-def read_topic(kafka: Kafka, name: str) -> Iterator[Incoming]:
-    """Every record now on the topic, tombstones included; raises Unavailable."""
+def read_topic(kafka: Kafka, name: str, only: int | None = None) -> Iterator[Incoming]:
+    """Every record now on the topic, or on one partition of it, tombstones included; raises Unavailable."""
     with _consumer(kafka) as consumer:
         ends = _ends(consumer, kafka.topic(name))
-        waiting = {partition for partition, (low, high) in ends.items() if low < high}
+        waiting = {number for number, (low, high) in ends.items() if low < high and only in (None, number)}
         consumer.assign([TopicPartition(kafka.topic(name), p, OFFSET_BEGINNING) for p in waiting])
         while waiting:
             for message in consumer.consume(_BATCH, _POLL_S):
@@ -34,6 +34,12 @@ def read_topic(kafka: Kafka, name: str) -> Iterator[Incoming]:
                     waiting.discard(partition)
                 elif (message.offset() or 0) < ends[partition][1]:
                     yield Incoming.of(message, kafka.topic_prefix)
+
+
+def end_offsets(kafka: Kafka, name: str) -> dict[int, int]:
+    """The next offset of each partition."""
+    with _consumer(kafka) as consumer:
+        return {partition: high for partition, (_, high) in _ends(consumer, kafka.topic(name)).items()}
 
 
 def follow_topic(kafka: Kafka, name: str) -> Generator[list[Incoming], None, None]:

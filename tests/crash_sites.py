@@ -50,6 +50,7 @@ HARMLESS = frozenset(
         ("tries", "begin"), ("attempts", "begin"),
         ("file", "write"), ("fifo", "write"), ("file", "flush"), ("cursors", "write"),
         ("sink", "write"), ("sink", "finish"), ("sink", "abort"), ("super", "write"), ("soundfile", "write"),
+        ("out", "write"),
         ("publisher", "flush"), ("intake", "commit"), ("self", "commit"),
         # Part of a rewrite of the index, which has one crash point.
         ("indices", "flush"),

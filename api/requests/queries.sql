@@ -68,3 +68,6 @@ WHERE job_id = ANY(%(job_ids)s) AND answer_status IS DISTINCT FROM 410;
 -- name: forget_keys
 DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => %(older_s)s)
   AND (answer_status IS NOT NULL OR leased_until < now());
+
+-- name: accepted_among
+SELECT job_id FROM accepted_requests WHERE job_id = ANY(%(job_ids)s);

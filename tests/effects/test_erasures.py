@@ -1,12 +1,14 @@
 """Erasures on real engines: what is left of a job goes, what comes late goes too, and it is noted what was done."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from boto3 import client as boto_client
 from botocore.stub import Stubber
 
 from effects import erasures
+from effects.report import report
 from effects.sweeps.acceptances import repeat_acceptances
 from effects.sweeps.erasures import erase_again, erase_all, erase_recent
 from effects.sweeps.rewriting import INDEX, LARGE_TABLES, SMALL_TABLES, rewrite
@@ -14,10 +16,13 @@ from effects.world import World
 from projections.search.index import ALIAS, index_body
 from projections.search.index import INDEX as INDEX_NAME
 from projections.search.remains import shown
+from runtime.kafka import outgoing
 from runtime.objects import ObjectStore
 from runtime.opensearch import Document
 from runtime.postgres import borrowed
+from runtime.registry import Registry
 from runtime.settings import Settings
+from schemas.codec import Codec
 from schemas.identity import fact_key
 from tests.effects.log import messages
 from tests.effects.test_sweeps import _KEY, accepted, rows, show, stored
@@ -112,6 +117,52 @@ async def test_a_table_that_is_locked_is_rewritten_later(indexed: World, setting
         await conn.execute(b"LOCK TABLE job_request IN ROW EXCLUSIVE MODE")
         assert await rewrite(indexed) == 2  # all but the small tables
     assert await rewrite(indexed) == 1
+
+
+async def test_the_report_looks_in_every_place(indexed: World, settings: Settings) -> None:
+    assert await report(settings, job_id(1)) is None
+    job = erased(1)
+    show(settings, job)
+    rows(settings, "DELETE FROM search_pending")
+    stored(indexed, job)
+    _late_document(indexed, job)
+    codec = Codec(Registry(settings.registry_url))
+    for fact in job.facts[:2]:
+        out = outgoing(fact, "transcripts", codec, settings.kafka.partitions, "test")
+        await indexed.producer.send(out)
+    rows(settings, "INSERT INTO transcript_job VALUES (%s, 'acme', 1, 0, 'late.wav')", job.job_id)
+    assert await _left(settings) == {
+        "views, outbox, stored answers": 1,
+        "files of small tables": 1,
+        "files of large tables": 1,
+        "files of the search index": 1,
+        "objects": 4,
+        "search": 1,
+        "transcripts": 2,
+    }
+    found = await report(settings, job_id(1))
+    assert found is not None and found.waiting and found.overdue(datetime.now(UTC))
+
+    rows(settings, "DELETE FROM transcript_job")
+    await erase_all(indexed)
+    await erase_again(last_look(indexed))
+    await rewrite(indexed)
+    rows(settings, "UPDATE rewrites SET through = now()")
+    indexed.search.write(ALIAS, [_empty(job)], refresh=True)
+    assert set(await _left(settings)) == {"views, outbox, stored answers", "transcripts"}  # no indexer, no compaction
+    rows(settings, "DELETE FROM search_pending")
+    assert await _left(settings) == {"transcripts": 2}
+
+
+def _empty(job: Job) -> Document:
+    body = {"tenant_id": "acme", "job_id": job.job_id, "segment_id": "s9-9", "deleted": True}
+    return Document(id=f"{job.job_id}/s9-9", version=2, routing="acme", body=body)
+
+
+async def _left(settings: Settings) -> dict[str, int]:
+    found = await report(settings, job_id(1))
+    assert found is not None
+    return {place.name: place.left for place in found.places if place.left and not place.by_age}
 
 
 def test_earlier_versions_and_marks_of_deletion_are_purged(settings: Settings) -> None:

@@ -1,0 +1,198 @@
+"""Everything held about jobs, as one zip: the answer to a request for access.
+
+In: a tenant and its jobs. Out: pieces of a zip file, made while they are sent, in memory that does not depend on them.
+What is held is not listed by name but found: every table with the job's or the tenant's id, every record of every
+topic, every object. Records are what was said and by whom, in all versions; the rest is what was made of them.
+"""
+
+import asyncio
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection, sql
+
+from projections.exports import FORMATS
+from projections.transcripts import queries as transcripts
+from runtime.kafka import Incoming
+from runtime.objects import ObjectStore
+from runtime.postgres import Connection, connection, load_sql
+from runtime.registry import Registry
+from runtime.settings import Settings
+from runtime.topic_reader import read_topic
+from schemas.codec import Codec, UndecodableRecord
+from schemas.identity import partition_for
+from schemas.topics import TOPICS
+
+MEDIA_TYPE = "application/zip"
+ROWS_AT_ONCE = 200
+PIECE_BYTES = 256 * 1024
+# What proves who somebody is does not belong into a file about them.
+SECRET_COLUMNS = ["secret_sha256"]
+NOTES = {
+    "manifest.json": "what was asked for, and when this was made",
+    "transcripts/": "the transcripts as they stand now",
+    "topics/": "records, one to a line: requests, results, and the facts of each job in all versions, with actors",
+    "tables/": "rows, one to a line: what is shown of the jobs, and what is kept to answer repeated requests",
+    "objects/": "the recordings, and pieces of them that are still needed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Whose data, and which jobs; `whole_tenant` also asks for what belongs to no job."""
+
+    tenant_id: str
+    job_ids: tuple[str, ...]
+    whole_tenant: bool
+
+
+class _Pieces:
+    """Where the zip is written: a file that only grows and gives away what it has."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._held += data
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing below it."""
+
+    def close(self) -> None:
+        """It stays open until everything is taken."""
+
+    def taken(self, least: int = PIECE_BYTES) -> Iterator[bytes]:
+        """What is there, if it is worth a piece."""
+        if len(self._held) >= least:
+            piece, self._held = bytes(self._held), bytearray()
+            yield piece
+
+
+def tenant_of(settings: Settings, job_id: str) -> str | None:
+    """Whose a job is or was."""
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        row = conn.execute(load_sql("api", "holdings.sql")["tenant_of_job"].encode(), {"job_id": job_id}).fetchone()
+    return row[0] if row else None
+
+
+def of_tenant(settings: Settings, tenant_id: str) -> Wanted:
+    """Everything of a tenant."""
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        query = load_sql("api", "holdings.sql")["jobs_of_tenant"].encode()
+        rows = conn.execute(query, {"tenant_id": tenant_id}).fetchall()
+    return Wanted(tenant_id=tenant_id, job_ids=tuple(sorted(row[0] for row in rows)), whole_tenant=True)
+
+
+def archive(settings: Settings, wanted: Wanted) -> Iterator[bytes]:
+    """The zip, piece by piece."""
+    pieces = _Pieces()
+    with zipfile.ZipFile(pieces, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as file:
+        for name, content in _entries(settings, wanted):
+            # Recordings are compressed already.
+            how = zipfile.ZIP_STORED if name.startswith("objects/") else zipfile.ZIP_DEFLATED
+            entry = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
+            entry.compress_type = how
+            with file.open(entry, "w", force_zip64=True) as out:
+                for data in content:
+                    out.write(data)
+                    yield from pieces.taken()
+    yield from pieces.taken(least=1)
+
+
+Entry = tuple[str, Iterator[bytes]]
+
+
+def _entries(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
+    about = {"made_at": datetime.now(UTC).isoformat(), "tenant_id": wanted.tenant_id, "jobs": wanted.job_ids}
+    yield "manifest.json", iter([json.dumps({**about, "contents": NOTES}, indent=2).encode()])
+    for job_id in wanted.job_ids:
+        if (text := asyncio.run(_transcript(settings.postgres_dsn, wanted.tenant_id, job_id))) is not None:
+            yield f"transcripts/{job_id}.json", iter([text.encode()])
+    yield from _tables(settings, wanted)
+    yield from _topics(settings, wanted)
+    with closing(ObjectStore(settings.objects)) as store:
+        for job_id in wanted.job_ids:
+            prefix = f"{wanted.tenant_id}/{job_id}/"
+            for key in store.keys(prefix):
+                yield f"objects/{job_id}/{key.removeprefix(prefix)}", store.stream(key)
+
+
+async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
+    async with await AsyncConnection.connect(dsn, autocommit=True) as conn:
+        view = await transcripts.whole(conn, tenant_id, job_id)
+    return FORMATS["json"].render(view) if view else None
+
+
+def _tables(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        of_jobs, of_tenants = _with_column(conn, "job_id"), _with_column(conn, "tenant_id")
+        for table in of_jobs:
+            yield f"tables/{table}.jsonl", _rows(conn, table, "job_id", wanted.job_ids)
+        for table in sorted(set(of_tenants) - set(of_jobs)) if wanted.whole_tenant else ():
+            yield f"tables/{table}.jsonl", _rows(conn, table, "tenant_id", [wanted.tenant_id])
+
+
+def _with_column(conn: Connection, column: str) -> list[str]:
+    query = load_sql("api", "holdings.sql")["tables_with"].encode()
+    return [row[0] for row in conn.execute(query, {"column": column}).fetchall()]
+
+
+def _rows(conn: Connection, table: str, column: str, values: Sequence[str]) -> Iterator[bytes]:
+    query = sql.SQL("SELECT (to_jsonb(kept) - %s::text[])::text FROM {} AS kept WHERE {} = ANY(%s)").format(
+        sql.Identifier(table), sql.Identifier(column)
+    )
+    packed = _bytes_columns(conn, table)
+    # A cursor of the server's, so that a long table is never held whole here.
+    with conn.cursor(name="holdings", withhold=True) as cursor:
+        cursor.itersize = ROWS_AT_ONCE
+        cursor.execute(query, (SECRET_COLUMNS, list(values)))
+        for row in cursor:
+            yield (_readable(row[0], packed) if packed else row[0].encode()) + b"\n"
+
+
+def _bytes_columns(conn: Connection, table: str) -> list[str]:
+    query = load_sql("api", "holdings.sql")["bytes_columns"].encode()
+    return [row[0] for row in conn.execute(query, {"table": table}).fetchall()]
+
+
+def _readable(row: str, packed: Sequence[str]) -> bytes:
+    """The row with its bytes as text where they are text; else they stay as the database writes them, in hex."""
+    values = json.loads(row)
+    for name in packed:
+        if isinstance(text := values.get(name), str):
+            with suppress(ValueError):
+                values[name] = bytes.fromhex(text.removeprefix("\\x")).decode()
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def _topics(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
+    jobs = {job_id.encode() for job_id in wanted.job_ids}
+    with closing(Registry(settings.registry_url, wait=False)) as registry:
+        codec = Codec(registry)
+        for topic in TOPICS:
+            # A single job is on one partition, but for its chunks.
+            one = len(jobs) == 1 and not topic.key.endswith("index") and topic.key != "original"
+            only = partition_for(next(iter(jobs)), settings.kafka.partitions) if one else None
+            yield f"topics/{topic.name}.jsonl", _records(read_topic(settings.kafka, topic.name, only), jobs, codec)
+
+
+def _records(found: Iterator[Incoming], jobs: set[bytes], codec: Codec) -> Iterator[bytes]:
+    for record in found:
+        if record.value is not None and (record.key or b"").partition(b"/")[0] in jobs:
+            yield json.dumps(_line(record, codec), ensure_ascii=False).encode() + b"\n"
+
+
+def _line(record: Incoming, codec: Codec) -> dict[str, Any]:
+    place = {"partition": record.partition, "offset": record.offset, "time_ms": record.timestamp_ms}
+    try:
+        decoded = codec.decode(record.value or b"")
+    except UndecodableRecord as error:
+        return {**place, "unreadable": str(error), "bytes": (record.value or b"").hex()}
+    return {**place, "type": type(decoded).__name__, "record": msgspec.to_builtins(decoded)}
