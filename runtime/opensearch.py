@@ -63,7 +63,7 @@ class SearchEngine:
                     self._client.indices.put_alias(index=self.name(index), name=self.name(alias))
         except TransportError as error:
             if "resource_already_exists" not in str(error):
-                raise Unavailable(f"OpenSearch: {error}") from error
+                raise Unavailable(f"OpenSearch: {_kind(error)}") from error
 
     def alias_target(self, alias: str) -> str | None:
         """The index that an alias stands for, without prefix; None where there is no such alias."""
@@ -127,7 +127,9 @@ class SearchEngine:
         )
         failed = [item["index"] for item in answer["items"] if item["index"]["status"] not in _OK]
         if failed:
-            raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {failed[0]}")
+            # The reason quotes the document: only its kind is told.
+            first = f"status {failed[0]['status']}, {failed[0].get('error', {}).get('type', 'no reason')}"
+            raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {first}")
 
     def search(self, index: str, body: Mapping[str, Any], routing: str | None = None) -> Mapping[str, Any]:
         """The engine's answer to a query built by code; an index that is not there yet raises Unavailable."""
@@ -137,7 +139,7 @@ class SearchEngine:
                 lambda: self._client.search(index=self.name(index), body=dict(body), params=extra)
             )
         except NotFoundError as error:
-            raise Unavailable(f"OpenSearch: {error}") from error
+            raise Unavailable(f"OpenSearch: {_kind(error)}") from error
         return answer
 
     def count(self, index: str) -> int:
@@ -175,4 +177,9 @@ class SearchEngine:
         except (NoConnection, TransportError) as error:
             if isinstance(error, NotFoundError):
                 raise
-            raise Unavailable(f"OpenSearch: {error}") from error
+            raise Unavailable(f"OpenSearch: {_kind(error)}") from error
+
+
+def _kind(error: TransportError) -> str:
+    """Status and type of an error; its text would quote a query or a document."""
+    return f"{type(error).__name__} {error.status_code} {error.error if error.status_code != 'N/A' else ''}".strip()

@@ -86,7 +86,7 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
         ) as conn:
             yield conn
     except _AWAY as error:
-        raise Unavailable(f"PostgreSQL: {error}") from error
+        raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
 
 
 class Pool(AsyncConnectionPool[AsyncConnection]):
@@ -132,7 +132,13 @@ async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncCo
                 async with conn.transaction():
                     yield conn
     except (*_AWAY, PoolTimeout) as error:
-        raise Unavailable(f"PostgreSQL: {error}") from error
+        raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without the detail and context that would quote rows and statements."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return primary or str(error).partition("\n")[0]
 
 
 @asynccontextmanager

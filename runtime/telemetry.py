@@ -1,16 +1,21 @@
 """Logs and metrics of every process: structured lines on standard error, and the one list of metric names.
 
 In: events of the program with ids. Out: JSON lines and Prometheus metrics.
-Never logged: transcript text, file names, secrets. Labels stay few: never a job or a tenant.
+Never logged: transcript text, file names, secrets; so of an exception its kind and place are logged, not its message,
+and what libraries say below a warning is not logged at any level. Labels stay few: never a job or a tenant.
 """
 
 import logging
 import sys
+import threading
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from runtime.discretion import Discreet, exceptions_described
+
 NAMESPACE = "palimpsest"
+PACKAGES = ("api", "bench", "cli", "effects", "local", "projections", "runtime", "schemas", "streams", "__main__")
 _STAGE_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 
 records_in = Counter("records_in", "Records read", ["topic"], namespace=NAMESPACE)
@@ -107,7 +112,7 @@ def configure(process: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        exceptions_described,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -125,21 +130,30 @@ def configure(process: str, level: str) -> None:
             ],
         )
     )
+    handler.addFilter(Discreet())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    # Libraries talk of what passes through them: requests, statements, rows.
+    root.setLevel(max(logging.WARNING, _level(level)))
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(_level(level))
     logging.getLogger("opensearch").setLevel("ERROR")  # each failed request with its trace: whoever asked says it once
-    for chatty in (
-        "httpx",
-        "httpcore",
-        "botocore",
-        "urllib3",
-        "aiokafka",
-        "faust",
-        "mode",
-    ):
-        logging.getLogger(chatty).setLevel("WARNING")
     structlog.contextvars.bind_contextvars(process=process)
+    _hook_what_nobody_catches()
+
+
+def _level(name: str) -> int:
+    return logging.getLevelNamesMapping()[name.upper()]
+
+
+def _hook_what_nobody_catches() -> None:
+    """The interpreter would print a message and source lines."""
+    log = logger("runtime")
+    said = {"action": "process.broke"}
+    sys.excepthook = lambda _, error, __: (
+        None if isinstance(error, KeyboardInterrupt) else log.error("nobody caught it", exc_info=error, **said)
+    )
+    threading.excepthook = lambda thrown: log.error("a thread broke", exc_info=thrown.exc_value, **said)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -114,7 +114,8 @@ def _read(data: bytes, writer: Any, cls: type[Record]) -> Record:
         fields = schemaless_reader(body, writer, _parsed(schema_text(cls.__name__)))
         record = msgspec.convert(fields, cls)
     except Exception as error:  # fastavro raises whatever the broken bytes lead it into
-        raise UndecodableRecord(f"{cls.__name__}: {error}") from error
+        # Its message may quote what was read.
+        raise UndecodableRecord(f"{cls.__name__}: {type(error).__name__}") from error
     if body.read(1):
         raise UndecodableRecord(f"{cls.__name__}: bytes after the record")
     return record

@@ -31,6 +31,9 @@ SETTINGS = (
     "shared_buffers=64MB",
     "timezone=UTC",
     "log_timezone=UTC",
+    # The details of an error quote rows, and rows hold what people said.
+    "log_error_verbosity=terse",
+    "log_min_error_statement=panic",
     # One node: nothing replicates, so the log carries only what a crash needs.
     "wal_level=minimal",
     "max_wal_senders=0",
