@@ -21,6 +21,7 @@ from api import (
     transcripts,
 )
 from api.accounts.callers import authenticated
+from api.addresses import nameable
 from api.dependencies import CALLER, SERVICES
 from api.problems import HANDLERS
 from api.services import lifespan
@@ -44,7 +45,7 @@ def create_litestar(settings: Settings) -> Litestar:
             search.router,
             archive.router,
         ],
-        guards=[authenticated],
+        guards=[authenticated, nameable],
         dependencies=CALLER,
         security=documentation.SECURITY,
     )

@@ -9,6 +9,7 @@ import signal
 import uvicorn
 
 from api.app import create_app
+from api.protocol import BoundedHeads
 from runtime import faults, telemetry
 from runtime.settings import Settings
 
@@ -32,7 +33,7 @@ def main() -> None:
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=32_768,
+        http=BoundedHeads,
     )
 
 

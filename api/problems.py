@@ -98,6 +98,8 @@ def _classified(error: Exception) -> tuple[str, str, Sequence[FieldError]]:
             return "unavailable", type_of("unavailable").explanation, ()
         case ObjectMissing():
             return "gone", "The stored bytes are no longer there.", ()
+        case RecursionError():
+            return "invalid_request", "The body is nested too deeply.", ()
         case RecordTooLarge():
             return "too_large", "The request does not fit into one record of 500 kB.", ()
         case _:

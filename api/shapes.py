@@ -17,7 +17,9 @@ MAX_ID_CHARS = 64
 
 Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Stage = Literal["uploaded", "preparing", "transcribing", "assembling", "done"]
-SpeakerId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
+# No database can hold a character of zero.
+STORABLE = r"^[^\u0000]*$"
+SpeakerId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS, pattern=STORABLE)]
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -189,15 +191,15 @@ class Accepted(msgspec.Struct, frozen=True):
 class SegmentEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A correction of one segment; what is left out stays as it is, a null speaker takes the speaker away."""
 
-    text: Annotated[str, Meta(min_length=1, max_length=MAX_SEGMENT_CHARS)] | UnsetType = UNSET
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_SEGMENT_CHARS, pattern=STORABLE)] | UnsetType = UNSET
     speaker_id: SpeakerId | UnsetType | None = UNSET
-    note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
+    note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS, pattern=STORABLE)] | None = None
 
 
 class SpeakerNaming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The name to show for a speaker; null takes it away."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=MAX_SPEAKER_NAME_CHARS)] | None
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_SPEAKER_NAME_CHARS, pattern=STORABLE)] | None
 
 
 class SpeakerMerging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -210,4 +212,4 @@ class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A judgement of the transcript, from 1 (useless) to 5 (perfect)."""
 
     rating: Annotated[int, Meta(ge=1, le=5)]
-    comment: Annotated[str, Meta(max_length=MAX_COMMENT_CHARS)] | None = None
+    comment: Annotated[str, Meta(max_length=MAX_COMMENT_CHARS, pattern=STORABLE)] | None = None

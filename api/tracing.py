@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import structlog
 
+from api.pace import Paced
 from runtime.telemetry import logger
+from schemas.identity import is_job_id
 
 # ASGI as its specification has it; the framework's own types exclude what is not HTTP.
 Scope = MutableMapping[str, Any]
@@ -68,7 +70,7 @@ class Traced:
 
         with structlog.contextvars.bound_contextvars(request_id=identity):
             try:
-                await self._app(scope, receive, answered)
+                await self._app(scope, Paced(receive), answered)
             finally:
                 _logged(scope, status, time.monotonic() - began)
 
@@ -86,5 +88,10 @@ def _logged(scope: Scope, status: int, elapsed_s: float) -> None:
         duration_ms=round(elapsed_s * 1000, 1),
         tenant=getattr(caller, "tenant_id", None),
         key=getattr(caller, "key_id", None),
-        job_id=(scope.get("path_params") or {}).get("job_id"),
+        job_id=_known_form((scope.get("path_params") or {}).get("job_id")),
     )
+
+
+def _known_form(job_id: Any) -> str | None:
+    """A job id; whatever else stands in its place may be anything."""
+    return job_id if isinstance(job_id, str) and is_job_id(job_id) else None

@@ -4,7 +4,6 @@ In: pieces of a request's body. Out: the same stream of parts for multipart form
 Knows nothing of where the bytes go.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from api.intake.names import clean_media_type, clean_name
 from api.refusals import invalid
 from runtime.errors import Refused
 
-IDLE_TIMEOUT_S = 60.0
 FILE_FIELD = "file"
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 16_384
@@ -43,13 +41,9 @@ Part = Field | FileBegins | bytes
 
 
 async def pieces(receive: Callable[[], Awaitable[Any]]) -> AsyncIterator[bytes]:
-    """The body's bytes as they arrive; raises Refused when none does for a minute, or the client is gone."""
+    """The body's bytes as they arrive; raises Refused when the client is gone. How slow they may be: `api.pace`."""
     while True:
-        try:
-            async with asyncio.timeout(IDLE_TIMEOUT_S):
-                message = await receive()
-        except TimeoutError as error:
-            raise Refused("upload_stalled", f"No byte arrived for {IDLE_TIMEOUT_S:.0f} s.") from error
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Refused("upload_stalled", "The connection ended before the body did.")
         if body := message.get("body", b""):
