@@ -6,6 +6,7 @@
 #   make test | check | bench
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
+#   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
 #   make outages       every engine away for a minute under load, stopped and paused
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
@@ -17,7 +18,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench chaos hostile fuzz outages crash-points lock
+.PHONY: setup demo up down test check bench chaos hostile hostile-text fuzz outages crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -52,6 +53,9 @@ chaos: setup
 
 hostile: setup
 	@exec $(RUN) -m tests.hostile corpus
+
+hostile-text: setup
+	@PALIMPSEST_TEST_STRINGS=10000 exec $(RUN) -m pytest -q --timeout 3600 tests/hostile/test_exports.py tests/hostile/test_names.py tests/projections/test_search.py
 
 fuzz: setup
 	@exec $(RUN) -m tests.hostile fuzz --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5)

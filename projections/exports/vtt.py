@@ -17,5 +17,11 @@ def render(transcript: TranscriptView) -> str:
 
 def _block(cue: Cue) -> str:
     text = escape("\n".join(cue.lines), quote=False)
-    said = f"<v {escape(cue.speaker, quote=False)}>{text}</v>" if cue.speaker else text
+    said = f"<v {_name(cue.speaker)}>{text}</v>" if cue.speaker else text
     return f"{precise(cue.start_ms, '.')} --> {precise(cue.end_ms, '.')}\n{said}\n"
+
+
+def _name(speaker: str) -> str:
+    """A name inside a tag; one that ends in two hyphens would make an arrow of the tag's end, which ends the cue."""
+    name = escape(speaker, quote=False)
+    return f"{name[:-1]}&#45;" if name.endswith("--") else name

@@ -15,6 +15,7 @@ from projections.transcripts.speakers import SpeakerRow, Speakers
 from runtime.errors import Refused
 from runtime.opensearch import Document, SearchEngine
 from runtime.settings import Settings
+from tests.hostile.texts import STRINGS
 from tests.projections.facts import BORN_MS, TENANT, job_id, spoken
 
 RIVAL = "rival"
@@ -235,7 +236,8 @@ async def test_hostile_queries_are_harmless(engine: SearchEngine, text: str, as_
         assert hit.job_id != job_id(3)
 
 
-@examples(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Three strings to an example.
+@examples(max_examples=-(-STRINGS // 3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=NASTY, speaker=st.none() | NASTY, language=st.none() | NASTY, as_you_type=st.booleans())
 async def test_no_text_reaches_another_tenant(
     engine: SearchEngine, text: str, speaker: str | None, language: str | None, as_you_type: bool
