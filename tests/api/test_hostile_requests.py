@@ -265,7 +265,7 @@ def test_headers_of_rubbish_break_nothing(client: httpx.Client, job: Job, name: 
     for value in RUBBISH:
         path = f"/v1/transcriptions/{job.job_id}" + ("/events" if name == "Last-Event-ID" else "/transcript")
         for method, url in (("GET", path), ("POST", "/v1/transcriptions")):
-            answer = client.request(method, url, headers={name: value.encode("latin-1")}, content=b"x" * 10)
+            answer = client.request(method, url, headers=[(name.encode(), value.encode("latin-1"))], content=b"x" * 10)
             assert answer.status_code < 500, (method, value, answer.text)
 
 

@@ -37,7 +37,13 @@ def seeds() -> Mapping[str, bytes]:
     made = {name: media_file(sound, recipe) for name, recipe in {**RECIPES, **_MORE}.items()}
     tagged = id3((b"TIT2", b"\0song"), (b"COMM", b"\0eng\0words")) + made["mp3"]
     noisy = media_file(noise(SEED_MS, -20.0), replace(RECIPES["flac"], layout="mono"))
-    return {**made, "mp3-tagged": tagged, "flac-noise": noisy, "opus-long": silent_opus(60), "film": silent_film()}
+    return {
+        **made,
+        "mp3-tagged": tagged,
+        "flac-noise": noisy,
+        "opus-long": silent_opus(60, stated=True),
+        "film": silent_film(),
+    }
 
 
 def mutated(seed: int, number: int) -> tuple[str, bytes]:

@@ -30,14 +30,14 @@ def silent_flac(seconds: int, *, claimed_s: int) -> bytes:
     return head + b"".join(flac_silence(seconds, SAMPLE_RATE_HZ))
 
 
-def silent_opus(seconds: int) -> bytes:
-    """Silence of a length as Ogg, in packets of 120 ms."""
+def silent_opus(seconds: int, *, stated: bool) -> bytes:
+    """Silence of a length as Ogg, in packets of 120 ms; the position on the last page states it."""
     packet = b"\xfb\x06" + b"\xff\xfe" * 6
     head = b"OpusHead\x01\x01" + struct.pack("<HIhB", 0, 48_000, 0, 0)
     tags = b"OpusTags" + struct.pack("<I", 1) + b"x" + struct.pack("<I", 0)
     pages = [ogg_page([head], 1, 0, 0, 2), ogg_page([tags], 1, 1, 0, 0)]
     for number in range(seconds * 1000 // 120 // 250):
-        pages.append(ogg_page([packet] * 250, 1, number + 2, (number + 1) * 250 * 5_760, 0))
+        pages.append(ogg_page([packet] * 250, 1, number + 2, (number + 1) * 250 * 5_760 if stated else 0, 0))
     return b"".join(pages)
 
 
