@@ -132,6 +132,7 @@ class EventProducer:
     def __init__(self, kafka: settings.Kafka, *, linger_ms: int = 0) -> None:
         self._prefix = kafka.topic_prefix
         self._failures: list[str] = []
+        self._acknowledged: dict[tuple[str, int], int] = {}
         self._producer = Producer(
             {
                 "bootstrap.servers": kafka.bootstrap,
@@ -167,11 +168,18 @@ class EventProducer:
             failures, self._failures = self._failures, []
             raise Unavailable(f"{len(self._producer)} records unsent; failures: {failures[:3]}")
 
+    def acknowledged(self, topic: str) -> dict[int, int]:
+        """The offset after the last record of ours that the broker has, by partition written to."""
+        return {partition: following for (name, partition), following in self._acknowledged.items() if name == topic}
+
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failures.append(str(error))
-        else:
-            telemetry.records_out.labels((message.topic() or "").removeprefix(self._prefix)).inc()
+            return
+        topic, partition = (message.topic() or "").removeprefix(self._prefix), message.partition() or 0
+        following = (message.offset() or 0) + 1
+        self._acknowledged[topic, partition] = max(following, self._acknowledged.get((topic, partition), 0))
+        telemetry.records_out.labels(topic).inc()
 
 
 class AsyncEventProducer:

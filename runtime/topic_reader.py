@@ -5,7 +5,7 @@ Commits nothing, so that looking changes nothing.
 """
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -90,12 +90,12 @@ def read_span(kafka: Kafka, name: str, partition: int, start: int, end: int) -> 
 class Onwards:
     """A topic from given places on; `places` says how far it was read, also over offsets that hold nothing any more."""
 
-    def __init__(self, consumer: Consumer, kafka: Kafka, name: str, starts: Mapping[int, int]) -> None:
+    def __init__(self, consumer: Consumer, kafka: Kafka, topic: str, starts: Mapping[int, int]) -> None:
         self._consumer = consumer
         self._kafka = kafka
-        self._topic = kafka.topic(name)
-        first = {partition: low for partition, (low, _) in _ends(consumer, self._topic).items()}
-        self.places = {partition: max(low, starts.get(partition, 0)) for partition, low in first.items()}
+        self._topic = topic
+        first = {partition: low for partition, (low, _) in _ends(consumer, topic).items() if partition in starts}
+        self.places = {partition: max(low, starts[partition]) for partition, low in first.items()}
         consumer.assign([TopicPartition(self._topic, p, place) for p, place in self.places.items()])
 
     def ends(self) -> dict[int, int]:
@@ -121,10 +121,13 @@ class Onwards:
 
 
 @contextmanager
-def read_onwards(kafka: Kafka, name: str, starts: Mapping[int, int]) -> Iterator[Onwards]:
-    """Reads a topic from next offsets by partition, else from the first; raises Unavailable."""
+def read_onwards(
+    kafka: Kafka, name: str, starts: Mapping[int, int], only: Collection[int] | None = None
+) -> Iterator[Onwards]:
+    """Reads a topic, or `only` some partitions, from next offsets, else from the first record; raises Unavailable."""
+    wanted = range(kafka.partitions) if only is None else only
     with _consumer(kafka) as consumer:
-        yield Onwards(consumer, kafka, name, starts)
+        yield Onwards(consumer, kafka, kafka.topic(name), {partition: starts.get(partition, 0) for partition in wanted})
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def assembled(state: State, done: AssemblyFinished) -> list[Change]:
     """The transcript of a round, published in records of bounded size."""
     if state.status is not Status.ASSEMBLING or state.assembly != done.order:
         return []
-    decision = Decision(state, _cause(done.order))
+    decision = Decision(state, _cause(done.order), published=len(state.published))
     for packet in packets(done.segments):
         seq = decision.state.seq + 1
         named = tuple(replace(segment, segment_id=f"s{seq}-{n}") for n, segment in enumerate(packet, 1))

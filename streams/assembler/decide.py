@@ -11,11 +11,12 @@ from schemas.values import RequestKind
 from streams.assembler import completion, edits, requests, results
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp, Failure
 from streams.assembler.decision import Decision, head, machine, requested
+from streams.assembler.recovery import Recovered, resumed
 from streams.assembler.state import Change, State, Status
 
 Request = records.CancellationRequested | records.RetryRequested | records.FeedbackSubmitted | records.CorrectionRecord
 LogInput = records.UploadRecord | records.ControlRecord | records.TranscriptionRecord | records.CorrectionRecord
-Input = LogInput | AssemblyFinished | AssemblyGivenUp
+Input = LogInput | AssemblyFinished | AssemblyGivenUp | Recovered
 
 INTERNAL = ("internal", "Something went wrong on our side.")
 _KINDS: dict[type[Request], RequestKind] = {
@@ -72,6 +73,8 @@ def _decide(state: State, given: Input) -> list[Change]:  # noqa: C901  one case
             return completion.assembled(state, given)
         case AssemblyGivenUp():
             return completion.given_up(state, given)
+        case Recovered():
+            return resumed(state, given)
         case _:
             assert_never(given)
 

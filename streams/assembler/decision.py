@@ -37,11 +37,12 @@ def requested(event: records.Event) -> Cause:
 class Decision:
     """Collects the changes of one decision."""
 
-    def __init__(self, state: State, cause: Cause) -> None:
+    def __init__(self, state: State, cause: Cause, *, published: int = 0) -> None:
+        """`published` facts with segments have this cause already: those that follow need other ids."""
         self.state = state
         self.cause = cause
         self.changes: list[Change] = []
-        self._kinds: dict[str, int] = {}
+        self._kinds: dict[str, int] = {records.SegmentsPublished.__name__: published}
 
     def head(self, kind: type[records.Fact]) -> dict[str, Any]:
         """The fields every fact carries, for the next fact of `kind`."""

@@ -49,7 +49,8 @@ def _after(state: State, fact: records.TranscriptRecord) -> State:  # noqa: C901
         case records.ChunkCompleted():
             return _chunk_completed(state, fact)
         case records.SegmentsPublished():
-            return replace(state, segments={**state.segments, **_marks(fact.segments, fact.seq)})
+            marks = {**state.segments, **_marks(fact.segments, fact.seq)}
+            return replace(state, segments=marks, published=(*state.published, fact.seq))
         case records.TranscriptCompleted():
             return _completed(state, fact)
         case records.SegmentsRevised():
@@ -63,7 +64,7 @@ def _after(state: State, fact: records.TranscriptRecord) -> State:  # noqa: C901
         case records.JobCancelled():
             return replace(state, status=Status.CANCELLED, assembly=None, early=(), retryable=False)
         case records.JobErased():
-            return _erased(state, fact)
+            return erased(fact)
         case records.JobAccepted() | records.SpeakerNamed() | records.RequestRefused() | records.FeedbackGiven():
             return state
         case _:
@@ -193,6 +194,7 @@ def _completed(state: State, fact: records.TranscriptCompleted) -> State:
         status=Status.COMPLETED,
         assembly=None,
         has_transcript=True,
+        published=(),
         language=fact.language,
         speakers=fact.speakers,
         chunks={index: _judged(chunk, gaps_now.get(index), fact.round) for index, chunk in state.chunks.items()},
@@ -231,7 +233,8 @@ def _retried(state: State, fact: records.JobRetried) -> State:
     )
 
 
-def _erased(state: State, fact: records.JobErased) -> State:
+def erased(fact: records.JobErased) -> State:
+    """What is left of a job, whatever it was."""
     return State(
-        job_id=state.job_id, tenant_id=state.tenant_id, seq=fact.seq, status=Status.ERASED, opened_at=fact.occurred_at
+        job_id=fact.job_id, tenant_id=fact.tenant_id, seq=fact.seq, status=Status.ERASED, opened_at=fact.occurred_at
     )

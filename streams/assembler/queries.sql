@@ -94,3 +94,28 @@ DELETE FROM assembler_applied WHERE applied_at < now() - make_interval(days => %
 DELETE FROM assembler_results AS r USING assembler_jobs AS j
 WHERE r.job_id = j.job_id AND j.partition = %(partition)s
   AND j.status IN ('completed', 'failed', 'cancelled') AND j.updated_at < now() - make_interval(days => %(days)s);
+
+-- name: log_places
+SELECT partition, next_offset FROM assembler_log;
+
+-- name: put_log_place
+INSERT INTO assembler_log (partition, next_offset) VALUES (%(partition)s, %(next)s)
+ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset;
+
+-- name: advance_log_place
+UPDATE assembler_log SET next_offset = greatest(next_offset, %(next)s) WHERE partition = %(partition)s;
+
+-- name: parked_and_known
+SELECT DISTINCT p.job_id FROM assembler_parked AS p JOIN assembler_jobs AS j ON j.job_id = p.job_id
+WHERE p.partition = %(partition)s;
+
+-- name: note_recovered
+INSERT INTO assembler_recovered (job_id, partition, tenant_id, cause_id, occurred_at)
+VALUES (%(job_id)s, %(partition)s, %(tenant_id)s, %(cause_id)s, %(occurred_at)s)
+ON CONFLICT (job_id) DO UPDATE SET cause_id = excluded.cause_id, occurred_at = excluded.occurred_at;
+
+-- name: take_recovered
+DELETE FROM assembler_recovered WHERE job_id IN (
+    SELECT job_id FROM assembler_recovered WHERE partition = %(partition)s ORDER BY job_id LIMIT %(limit)s
+)
+RETURNING job_id, tenant_id, cause_id, occurred_at;

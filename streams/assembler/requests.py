@@ -44,13 +44,13 @@ def retry(state: State, event: records.RetryRequested) -> list[Change]:
     """Runs again what failed: chunks without words, or only the assembly when no chunk is missing."""
     if why := _no_retry(state):
         return refused(state, event, RequestKind.RETRY, why)
-    again = unfinished(state)
+    lacking = unfinished(state)
     decision = Decision(state, requested(event))
     head = decision.head(records.JobRetried)
-    decision.add(records.JobRetried(**head, round=state.round + 1, chunks=tuple(again)))
-    for index, tasks in again.items():
-        decision.note(ChunkSent(work=_work(decision.state, event, index, tasks)))
-    if not again:
+    decision.add(records.JobRetried(**head, round=state.round + 1, chunks=tuple(lacking)))
+    for work in lacking.items():
+        decision.note(ChunkSent(work=again(decision.state, event.event_id, event.occurred_at, work)))
+    if not lacking:
         all_answered(decision)
     return decision.changes
 
@@ -67,15 +67,17 @@ def _no_retry(state: State) -> tuple[str, str] | None:
     return None
 
 
-def _work(state: State, event: records.RetryRequested, index: int, tasks: tuple[Task, ...]) -> records.ChunkCut:
+def again(state: State, cause_id: str, occurred_at: int, work: tuple[int, tuple[Task, ...]]) -> records.ChunkCut:
+    """Work on a chunk, by its index, in the job's current round."""
+    index, tasks = work
     planned = next(chunk for chunk in state.plan if chunk.index == index)
     return records.ChunkCut(
-        event_id=event_id(event.event_id, "ChunkCut", index),
+        event_id=event_id(cause_id, "ChunkCut", index),
         job_id=state.job_id,
         tenant_id=state.tenant_id,
         actor=ASSEMBLER,
-        occurred_at=event.occurred_at,
-        cause_id=event.event_id,
+        occurred_at=occurred_at,
+        cause_id=cause_id,
         index=index,
         round=state.round,
         tasks=tasks,

@@ -102,7 +102,8 @@ def complete_answered(decision: Decision, indexes: tuple[int, ...]) -> None:
         chunk = decision.state.chunks[index]
         if chunk.answered() and not chunk.completed:
             decision.add(_chunk_completed(decision, index, chunk))
-    if all(chunk.completed for chunk in decision.state.chunks.values()):
+    # After a recovery a chunk may be complete in the log while its answers are still being read again.
+    if all(chunk.completed and chunk.answered() for chunk in decision.state.chunks.values()):
         all_answered(decision)
 
 

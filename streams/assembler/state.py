@@ -91,7 +91,10 @@ class AssemblyOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One job. `seq` is the number of its last fact; `opened_at` is when the current round began."""
+    """One job. `seq` is the number of its last fact; `opened_at` is when the current round began.
+
+    `published` are the facts with segments of a round whose transcript is not complete.
+    """
 
     job_id: str
     tenant_id: str
@@ -109,6 +112,7 @@ class State:
     assembly: AssemblyOrder | None = None
     has_transcript: bool = False
     segments: Mapping[str, Mark] = field(default_factory=dict)
+    published: tuple[int, ...] = ()
     speakers: tuple[Speaker, ...] = ()
     merged: Mapping[str, str] = field(default_factory=dict)
     retryable: bool = False

@@ -5,7 +5,7 @@ Knows no rule of a job: states and records go in and out as they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from runtime.errors import Fenced
 from runtime.kafka import Incoming, Outgoing
 from runtime.postgres import Connection, load_sql
 from schemas.values import PlannedChunk
+from streams.assembler.recovery import Recovered
 from streams.assembler.state import Mark, State
 
 _STATE = msgspec.json.Decoder(State)
@@ -162,6 +163,33 @@ class Store:
     def assembling(self, conn: Connection, partition: int) -> list[str]:
         """Jobs whose assembly was ordered and has not come back."""
         return [str(row[0]) for row in conn.execute(self._sql["assembling"], {"partition": partition})]
+
+    def log_places(self, conn: Connection) -> dict[int, int]:
+        """How far the log of `transcripts` is known, by partition: everything below is in the states."""
+        rows = conn.execute(self._sql["log_places"]).fetchall()
+        return {int(partition): int(following) for partition, following in rows}
+
+    def put_log_place(self, conn: Connection, partition: int, following: int) -> None:
+        """Notes it; what was noted before may have been more, on a log that is lost."""
+        conn.execute(self._sql["put_log_place"], {"partition": partition, "next": following})
+
+    def advance_log_place(self, conn: Connection, partition: int, following: int) -> None:
+        """Our own facts are acknowledged up to there."""
+        conn.execute(self._sql["advance_log_place"], {"partition": partition, "next": following})
+
+    def note_recovered(self, conn: Connection, partition: int, given: Sequence[Recovered]) -> None:
+        """Jobs whose state was learned from the log: their work has to go on."""
+        self._many(conn, "note_recovered", [{"partition": partition, **asdict(item)} for item in given])
+
+    def take_recovered(self, conn: Connection, partition: int, limit: int) -> list[Recovered]:
+        """Removes and returns some of them."""
+        rows = conn.execute(self._sql["take_recovered"], {"partition": partition, "limit": limit}).fetchall()
+        return [Recovered(job_id=j, tenant_id=t, cause_id=c, occurred_at=at) for j, t, c, at in rows]
+
+    def parked_and_known(self, conn: Connection, partition: int) -> list[str]:
+        """Jobs that inputs are parked for although they are known."""
+        rows = conn.execute(self._sql["parked_and_known"], {"partition": partition})
+        return [str(row[0]) for row in rows]
 
     def prune(self, conn: Connection, partition: int, *, applied_days: int, result_days: int) -> None:
         """Drops what nobody can ask for any more."""

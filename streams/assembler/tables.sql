@@ -83,3 +83,18 @@ CREATE TABLE IF NOT EXISTS assembler_outbox (
 );
 ALTER TABLE assembler_outbox ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN headers SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS assembler_outbox_partition ON assembler_outbox (partition);
+
+-- How far the log of `transcripts` is known: every fact before that place is in the states. After a loss the log is ahead.
+CREATE TABLE IF NOT EXISTS assembler_log (
+    partition int PRIMARY KEY,
+    next_offset bigint NOT NULL
+);
+
+-- Jobs whose state was learned from the log after a loss, until their work goes on.
+CREATE TABLE IF NOT EXISTS assembler_recovered (
+    job_id text PRIMARY KEY,
+    partition int NOT NULL,
+    tenant_id text NOT NULL,
+    cause_id text NOT NULL,
+    occurred_at bigint NOT NULL
+);

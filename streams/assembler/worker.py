@@ -22,11 +22,12 @@ from runtime.settings import Settings
 from runtime.stopping import stop_signal
 from schemas import records
 from schemas.codec import Codec, UndecodableRecord
-from schemas.topics import CONTROLS, CORRECTIONS, TRANSCRIPTIONS, UPLOADS, UPLOADS_LONG
+from schemas.topics import CONTROLS, CORRECTIONS, TRANSCRIPTIONS, TRANSCRIPTS, UPLOADS, UPLOADS_LONG
 from streams.assembler.assembly import task_of
 from streams.assembler.attempts import MAX_ATTEMPTS, Attempts, name_of
 from streams.assembler.batch import Batch, Given, Place
 from streams.assembler.decide import LogInput
+from streams.assembler.recovering import Recovery
 from streams.assembler.state import State
 from streams.assembler.store import Slot, Store
 from streams.assembler.workshop import Finished, Workshop
@@ -36,6 +37,7 @@ TOPICS = (UPLOADS, UPLOADS_LONG, CONTROLS, TRANSCRIPTIONS, CORRECTIONS)
 # So many inputs of a partition are noted one by one after an assignment: no batch that may have crashed holds more.
 CAREFUL_RECORDS = BATCH_RECORDS
 PARKED_S = 3_600.0
+RESUMED_AT_ONCE = 200
 CHORE_PERIOD_S = 10.0
 PRUNE_PERIOD_S = 3_600.0
 APPLIED_DAYS = 15  # working topics keep records for 7 days, dead letters for 14
@@ -69,6 +71,9 @@ class Assembler:
         for partition in sorted(partitions):
             with transaction(conn, "claim.commit"):
                 self._claims[partition] = self._store.claim(conn, partition)
+        self._recover(conn)
+        self._pending, self._orders = [], []  # what it decided is read with what a stop left
+        for partition in sorted(partitions):
             with transaction(conn, "leftovers.commit"):
                 self._pending += self._store.outbox(conn, partition)
                 open_jobs = self._store.lock(conn, self._store.assembling(conn, partition))
@@ -76,6 +81,29 @@ class Assembler:
         if self._pending:
             log.info("publishing what a stop left", action="assembler.leftovers", records=len(self._pending))
         self._after_commit(conn)
+
+    def _recover(self, conn: Connection) -> None:
+        """The log wins over an older database: states as far as it, then whatever their jobs need to go on."""
+        Recovery(self._settings.kafka, self._codec, self._store).run(conn, self._claims)
+        for partition in self._claims:
+            with transaction(conn, "resume.commit"):
+                again = self._store.take_recovered(conn, partition, RESUMED_AT_ONCE)
+                while again:
+                    self._write(conn, partition, [Given(input=item) for item in again])
+                    again = self._store.take_recovered(conn, partition, RESUMED_AT_ONCE)
+                self._unpark(conn, partition)
+
+    def _unpark(self, conn: Connection, partition: int) -> None:
+        """Inputs whose job became known without them."""
+        job_ids = self._store.parked_and_known(conn, partition)
+        if not job_ids:
+            return
+        batch = self._batch(partition, {}, set())
+        before = self._store.lock(conn, job_ids)
+        batch.states.update(before)
+        for job_id in job_ids:
+            self._follow(conn, batch, job_id)
+        self._save(conn, batch, before)
 
     def apply(self, conn: Connection, partition: int, records: Sequence[Incoming]) -> None:
         """Applies records of one partition inside the open transaction.
@@ -213,6 +241,8 @@ class Assembler:
             self._producer.flush()
         with transaction(conn, "outbox.sent"):
             self._store.sent(conn, slots)
+            for partition, following in self._producer.acknowledged(TRANSCRIPTS).items():
+                self._store.advance_log_place(conn, partition, following)
 
 
 _ENDINGS = {
