@@ -73,7 +73,8 @@ class _Feed:
     async def messages(self, first: _Look) -> AsyncIterator[ServerSentEventMessage]:
         """Events until the job has ended, comments while nothing happens."""
         found, spoke_at = first, time.monotonic()
-        with self._services.outcomes.following() as happened:
+        outcomes, feeds = self._services.outcomes, self._services.feeds
+        with feeds.place(self._tenant_id), outcomes.following() as happened:
             while not found.over:
                 for line in found.lines:
                     self.seq = line.seq
@@ -146,6 +147,7 @@ async def follow(
     async with borrowed(services.connections) as conn:
         await job_shape(conn, caller.tenant_id, job_id)
     feed = _Feed(services, caller.tenant_id, job_id, _seq(last_event_id))
+    services.feeds.check(caller.tenant_id)
     first = await feed.look()
     if first.over and last_event_id is not None:
         return Response(None, status_code=204)

@@ -15,6 +15,7 @@ from litestar import Litestar
 from api.accounts.callers import Callers
 from api.appender import Appender
 from api.cursors import Cursors
+from api.feeds import Feeds
 from api.outcomes import Outcomes
 from api.reach import Engines
 from api.requests.idempotency import Idempotency
@@ -59,6 +60,7 @@ class Services:
     uploads: asyncio.Semaphore
     archives: asyncio.Semaphore
     settings: Settings
+    feeds: Feeds
 
     async def require_uploads(self) -> None:
         """Raises Unavailable where an upload could not be promised: to be asked before its body is taken in."""
@@ -100,6 +102,7 @@ def build(settings: Settings) -> Services:
         uploads=asyncio.Semaphore(UPLOADS_AT_ONCE),
         archives=asyncio.Semaphore(ARCHIVES_AT_ONCE),
         settings=settings,
+        feeds=Feeds(),
     )
 
 

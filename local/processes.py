@@ -17,10 +17,6 @@ from local.ports import LOOPBACK
 
 _WRITING = ("topics", "schemas", "tables", "bucket")
 
-# A process ends when PostgreSQL or Kafka is away and is needed again when they are back, however long that takes:
-# each try waits a second longer than the one before.
-START_TRIES = 1_000
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
@@ -92,7 +88,6 @@ def process_program(process: Process, site: Site, shared: Mapping[str, str]) -> 
         environment={**process_settings(process, site, shared), "PYTHONUNBUFFERED": "1"},
         stop_wait_s=process.stop_wait_s,
         start_s=2,
-        start_tries=START_TRIES,
     )
 
 

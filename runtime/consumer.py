@@ -34,6 +34,8 @@ from runtime.telemetry import logger
 
 POLL_S = 0.05
 BATCH_RECORDS = 500
+BATCH_BYTES = 16_000_000
+_TAKEN_AT_ONCE = 25
 LAG_PERIOD_S = 1.0
 BROKER_CHECK_TIMEOUT_S = 1.0
 
@@ -142,7 +144,13 @@ class ConsumerLoop:
         first = consumer.poll(POLL_S)
         if first is None:
             return []
-        messages = [first, *consumer.consume(self._sub.batch_records - 1, 0)]
+        messages, size = [first], len(first)
+        while len(messages) < self._sub.batch_records and size < BATCH_BYTES:
+            more = consumer.consume(min(_TAKEN_AT_ONCE, self._sub.batch_records - len(messages)), 0)
+            if not more:
+                break
+            messages += more
+            size += sum(map(len, more))
         read = [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
         return self._following(read)
 

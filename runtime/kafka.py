@@ -32,6 +32,8 @@ ADMIN_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 TOPIC_READY_TIMEOUT_S = 30.0
 REDRIVE_HEADER = "palimpsest_redrive"  # how often a record came back from the dead letters
+FETCH_BYTES = 8_388_608
+FETCH_AHEAD_BYTES = 16_777_216
 _QUEUE_RECORDS = 20_000
 _MAX_MESSAGE_BYTES = 2_000_000
 
@@ -246,6 +248,9 @@ def consumer_config(kafka: settings.Kafka, group: str, **extra: str | int | bool
         "max.poll.interval.ms": 300_000,
         "fetch.wait.max.ms": 50,
         "fetch.message.max.bytes": _MAX_MESSAGE_BYTES,
+        # What is fetched ahead, for all partitions of a consumer together and for each.
+        "fetch.max.bytes": FETCH_BYTES,
+        "queued.max.messages.kbytes": FETCH_AHEAD_BYTES // 1024,
     }
     return shared | extra
 

@@ -23,6 +23,8 @@ _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _REQUEST_TIMEOUT_S = 10.0
 _RETRY_PAUSE_S = 1.0
 _NOT_FOUND = 404
+# Far more than one system ever registers; what is forgotten is asked for again.
+KEPT_SCHEMAS = 1_000
 
 log = logger(__name__)
 
@@ -68,6 +70,8 @@ class Registry:
             answer = self._call("GET", f"/schemas/ids/{schema_id}")
             if answer.status_code == _NOT_FOUND:
                 raise UnknownSchemaId(f"the registry does not know schema {schema_id}")
+            if len(self._schemas) >= KEPT_SCHEMAS:
+                self._schemas.clear()
             self._schemas[schema_id] = answer.json()["schema"]
         return self._schemas[schema_id]
 

@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Protocol, get_args
 
@@ -20,6 +20,7 @@ from schemas.records import Record
 from schemas.topics import MAX_RECORD_BYTES
 
 NAMESPACE = "palimpsest"
+KEPT_SCHEMAS = 1_000  # parsed; those of foreign writers among them
 _FRAME = struct.Struct(">bI")
 _TYPES: Mapping[str, type[Record]] = {cls.__name__: cls for cls in get_args(Record)}
 
@@ -71,7 +72,7 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
-@cache
+@lru_cache(KEPT_SCHEMAS)
 def _parsed(text: str) -> Any:
     return parse_schema(_plain(json.loads(text)))
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from local.layout import Layout
 from local.ports import LOOPBACK, port_of
 
+START_TRIES = 1_000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Secrets:
@@ -48,9 +50,10 @@ class Program:
     stop_signal: str = "TERM"
     # After this the supervisor kills the whole process group.
     stop_wait_s: int = 20
-    # Alive for this long counts as started; a program that ends sooner again and again is given up.
+    # Alive for this long counts as started. What ends sooner is started again, each time after a second more: a program
+    # whose disk is full, or whose engine is away, comes back by itself however long that takes.
     start_s: int = 1
-    start_tries: int = 3
+    start_tries: int = START_TRIES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -111,6 +111,10 @@ class Batch:
         """An input whose job never came."""
         self._dead(incoming, "UnknownJob", "no job of this id was accepted in time")
 
+    def crowded_out(self, incoming: Incoming) -> None:
+        """An input of an unknown job for which too many wait already."""
+        self._dead(incoming, "TooManyParked", "too many inputs wait for this job")
+
     def ordered(self) -> list[State]:
         """Jobs that wait for their assembly."""
         return [state for state in self.states.values() if state.status is Status.ASSEMBLING]

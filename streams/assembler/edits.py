@@ -15,6 +15,8 @@ from streams.assembler.requests import refused
 from streams.assembler.state import Change, State
 
 NAME_CHARS = 200
+# Aligning new words with old ones takes time that grows with the square of their number.
+CORRECTED_CHARS = 20_000
 Why = tuple[str, str]
 
 
@@ -64,6 +66,8 @@ def _malformed(state: State, event: records.CorrectionSubmitted) -> Why | None:
         return "too_large", f"A correction covers at most {SEGMENTS_PER_RECORD} segments."
     if any(not item.text.strip() for item in event.replacement):
         return "empty_text", "A segment cannot be empty; leave it out of the replacement to remove it."
+    if sum(len(item.text) for item in event.replacement) > CORRECTED_CHARS:
+        return "too_large", f"A correction holds at most {CORRECTED_CHARS:,} characters."
     strangers = {item.speaker_id for item in event.replacement if item.speaker_id} - _speaker_ids(state)
     if strangers:
         return "unknown_speaker", f"There is no speaker {min(strangers)}."

@@ -60,6 +60,9 @@ ON CONFLICT DO NOTHING;
 DELETE FROM assembler_parked WHERE job_id = %(job_id)s
 RETURNING parked_at, timestamp_ms, topic, partition, place, key, value, headers;
 
+-- name: parked_of  how many inputs wait for each of these jobs
+SELECT job_id, count(*) FROM assembler_parked WHERE job_id = ANY(%(job_ids)s) GROUP BY job_id;
+
 -- name: parked  how many inputs wait for their jobs
 SELECT count(*) FROM assembler_parked WHERE partition = ANY(%(partitions)s);
 

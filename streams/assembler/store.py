@@ -17,6 +17,8 @@ from schemas.values import PlannedChunk
 from streams.assembler.recovery import Recovered
 from streams.assembler.state import Mark, State
 
+# More than twice the results of the longest recording.
+PARKED_PER_JOB = 10_000
 _STATE = msgspec.json.Decoder(State)
 _PLAN = msgspec.json.Decoder(tuple[PlannedChunk, ...])
 _MARKS = msgspec.json.Decoder(dict[str, Mark])
@@ -118,9 +120,19 @@ class Store:
         if job_ids:
             conn.execute(self._sql["forget_results"], {"job_ids": list(job_ids)})
 
-    def park(self, conn: Connection, parked: Sequence[Parked]) -> None:
-        """Keeps inputs until their job is known."""
-        self._many(conn, "park", [_parked_row(item) for item in parked])
+    def park(self, conn: Connection, parked: Sequence[Parked]) -> list[Parked]:
+        """Keeps inputs until their job is known; returns those for which their job has no room."""
+        if not parked:
+            return []
+        ids = {"job_ids": sorted({item.job_id for item in parked})}
+        waiting: dict[str, int] = dict(conn.execute(self._sql["parked_of"], ids).fetchall())
+        kept: list[Parked] = []
+        over: list[Parked] = []
+        for item in parked:
+            waiting[item.job_id] = waiting.get(item.job_id, 0) + 1
+            (kept if waiting[item.job_id] <= PARKED_PER_JOB else over).append(item)
+        self._many(conn, "park", [_parked_row(item) for item in kept])
+        return over
 
     def unpark(self, conn: Connection, job_id: str) -> list[Incoming]:
         """What waited for a job, in order of arrival."""

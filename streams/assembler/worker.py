@@ -216,7 +216,8 @@ class Assembler:
         self._store.keep(conn, batch.results)
         self._store.forget_results(conn, sorted(batch.finished | batch.erased))
         self._store.forget_outbox(conn, sorted(batch.erased))
-        self._store.park(conn, batch.parked)
+        for item in self._store.park(conn, batch.parked):
+            batch.crowded_out(item.incoming)
         self._store.put_out(conn, batch.slots)
         self._pending = [*(slot for slot in self._pending if slot.job_id not in batch.erased), *batch.slots]
         self._orders += [(partition, state) for state in batch.ordered()]

@@ -25,7 +25,7 @@ from streams.assembler.child import Bench, Hopeless
 from streams.assembler.decide import Input
 from streams.assembler.decide import decide as real_decide
 from streams.assembler.state import Change, State
-from streams.assembler.store import Slot, Store
+from streams.assembler.store import Parked, Slot, Store
 from streams.assembler.worker import Assembler
 from streams.assembler.workshop import Workshop
 from tests.streams.assembler.given import Inputs
@@ -255,6 +255,19 @@ def test_what_cannot_be_read_goes_to_the_dead_letters(bus: Bus, conn: Connection
     ours = [r for r in bus.raw(DEAD_LETTERS) if r.key in (b"k", job.job_id.encode())]
     causes = {value for r in ours for name, value in r.headers if name == "__dlq.errors.exception"}
     assert causes == {b"UndecodableRecord", b"TenantMismatch"}
+
+
+def test_one_job_cannot_fill_the_parking(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.assembler.store.PARKED_PER_JOB", 2)
+    waiting = [Parked(job_id=job_id, incoming=_unknown(n)) for n, job_id in enumerate(("a", "a", "b", "a", "a"))]
+    with conn.transaction(force_rollback=True):
+        assert Store().park(conn, waiting[:1]) == []
+        assert Store().park(conn, waiting[1:]) == waiting[3:]
+        assert Store().parked(conn, [0]) == 3
+
+
+def _unknown(offset: int) -> Incoming:
+    return Incoming(topic=UPLOADS, partition=0, offset=offset, key=b"k", value=b"v", headers=(), timestamp_ms=1)
 
 
 def test_parked_inputs_expire(bus: Bus, conn: Connection, workshop: Workshop) -> None:
