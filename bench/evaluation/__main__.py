@@ -97,6 +97,7 @@ def _speech(arguments: argparse.Namespace, asr_engine: str) -> Speech:
         threads=arguments.threads,
         max_tries=1,
         batch_timeout_s=600,
+        batch_floor_s=3,
     )
 
 
