@@ -47,6 +47,10 @@ def options(given: TranscriptionOptions) -> shapes.Options:
         min_speakers=given.min_speakers,
         max_speakers=given.max_speakers,
         vocabulary=given.vocabulary,
+        languages=given.languages,
+        task="translate" if given.translate else "transcribe",
+        prompt=given.prompt,
+        quality=given.quality.value,
     )
 
 

@@ -31,6 +31,10 @@ class Options(msgspec.Struct, frozen=True):
     min_speakers: int | None
     max_speakers: int | None
     vocabulary: tuple[str, ...]
+    languages: tuple[str, ...]
+    task: Literal["transcribe", "translate"]
+    prompt: str | None
+    quality: Literal["draft", "balanced", "accurate"]
 
 
 class Warning(msgspec.Struct, frozen=True):

@@ -40,11 +40,15 @@ def _schema(kind: OpenAPIType, text: str) -> Schema:
 
 _OPTIONS = {
     "language": _schema(OpenAPIType.STRING, "Language code, for instance en; detected where it is left out."),
+    "languages": _schema(OpenAPIType.STRING, "Codes of the languages that may be spoken, separated by commas."),
+    "task": _schema(OpenAPIType.STRING, "transcribe, or translate: write in English what was said."),
+    "quality": _schema(OpenAPIType.STRING, "draft, balanced or accurate; balanced where it is left out."),
     "diarize": _schema(OpenAPIType.BOOLEAN, "Whether to tell speakers apart; true where it is left out."),
     "num_speakers": _schema(OpenAPIType.INTEGER, "How many people speak, 1 to 32."),
     "min_speakers": _schema(OpenAPIType.INTEGER, "The least number of speakers."),
     "max_speakers": _schema(OpenAPIType.INTEGER, "The greatest number of speakers."),
     "vocabulary": _schema(OpenAPIType.STRING, "Terms to expect, separated by commas; may be repeated."),
+    "prompt": _schema(OpenAPIType.STRING, "Text that might have come before: it sets subject, spelling and style."),
     "file_name": _schema(OpenAPIType.STRING, "The recording's name."),
 }
 _FILE = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream", description="The recording.")

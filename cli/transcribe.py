@@ -27,6 +27,7 @@ from cli.text import moment, printable
 
 FILES_AT_ONCE = 4
 READ_BLOCK_BYTES = 1024 * 1024
+QUALITIES = ("draft", "balanced", "accurate")
 EXAMPLES = """examples:
   palimpsest transcribe call.m4a
   palimpsest transcribe *.mp3 --speakers 2 --format srt -o subtitles
@@ -77,11 +78,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_job_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transcription")
     group.add_argument("--language", metavar="CODE", help="spoken language, such as en or de (default: found out)")
+    group.add_argument("--languages", metavar="CODES", help="only these may be spoken, separated by commas")
+    group.add_argument("--translate", action="store_true", help="write in English what was said")
+    group.add_argument("--quality", choices=QUALITIES, help="how much work to put into the words (default: balanced)")
     group.add_argument("--speakers", type=int, metavar="N", help="exact number of speakers")
     group.add_argument("--min-speakers", type=int, metavar="N", help="at least so many speakers")
     group.add_argument("--max-speakers", type=int, metavar="N", help="at most so many speakers")
     group.add_argument("--no-diarize", action="store_true", help="do not tell speakers apart")
     group.add_argument("--vocabulary", metavar="WORDS", help="names and terms to expect, separated by commas")
+    group.add_argument("--prompt", metavar="TEXT", help="text that might have come before: subject, spelling, style")
 
 
 def job_options(arguments: argparse.Namespace) -> dict[str, str]:
@@ -92,6 +97,10 @@ def job_options(arguments: argparse.Namespace) -> dict[str, str]:
         "min_speakers": arguments.min_speakers,
         "max_speakers": arguments.max_speakers,
         "vocabulary": arguments.vocabulary,
+        "languages": arguments.languages,
+        "task": "translate" if arguments.translate else None,
+        "prompt": arguments.prompt,
+        "quality": arguments.quality,
         "diarize": "false" if arguments.no_diarize else None,
     }
     return {name: str(value) for name, value in given.items() if value is not None}

@@ -42,6 +42,14 @@ class RequestKind(StrEnum):
     FEEDBACK = "feedback"
 
 
+class Quality(StrEnum):
+    """How much work is put into the words of a recording."""
+
+    DRAFT = "draft"
+    BALANCED = "balanced"
+    ACCURATE = "accurate"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
     """An object in the object store: the log carries its address, never its bytes."""
@@ -61,6 +69,10 @@ class TranscriptionOptions:
     min_speakers: int | None = None
     max_speakers: int | None = None
     vocabulary: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    translate: bool = False
+    prompt: str | None = None
+    quality: Quality = Quality.BALANCED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,26 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from api.refusals import FieldError, Invalid
-from schemas.values import TranscriptionOptions
+from schemas.values import Quality, TranscriptionOptions
 
 MAX_SPEAKERS = 32
 MAX_TERMS = 100
 MAX_TERM_CHARS = 100
-OPTION_NAMES = ("language", "diarize", "num_speakers", "min_speakers", "max_speakers", "vocabulary")
+MAX_PROMPT_CHARS = 1_000
+OPTION_NAMES = (
+    "language",
+    "languages",
+    "task",
+    "quality",
+    "diarize",
+    "num_speakers",
+    "min_speakers",
+    "max_speakers",
+    "vocabulary",
+    "prompt",
+)
+# What a client may ask for → whether it is a translation.
+TASKS = {"transcribe": False, "translate": True}
 
 # Languages that Whisper knows, by ISO 639-1 where there is such a code.
 _CODES = (
@@ -70,6 +84,27 @@ def _language(text: str) -> str | None:
     return text.lower() if text.lower() in LANGUAGES else None
 
 
+def _languages(reader: _Reader) -> tuple[str, ...]:
+    """Those that may be spoken; the one language of a recording is not among several."""
+    codes = [code.strip().lower() for value in reader.all("languages") for code in value.split(",")]
+    kept = tuple(dict.fromkeys(code for code in codes if code))
+    if not LANGUAGES.issuperset(kept):
+        reader.wrong("languages", "Must be language codes that the model knows, for instance en,de.")
+    if kept and any(reader.all("language")):
+        reader.wrong("languages", "Give language, or languages, not both.")
+    return kept
+
+
+def _quality(text: str) -> Quality | None:
+    return Quality(text.lower()) if text.lower() in set(Quality) else None
+
+
+def _prompt(text: str) -> str | None:
+    """Text on one or several lines; control characters belong to no text."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= MAX_PROMPT_CHARS and plain.isprintable() else None
+
+
 def _vocabulary(reader: _Reader) -> tuple[str, ...]:
     terms = [term.strip() for value in reader.all("vocabulary") for term in value.split(",")]
     kept = tuple(dict.fromkeys(term for term in terms if term))
@@ -102,6 +137,10 @@ def read_options(fields: Fields, place: str, other_names: Sequence[str] = ()) ->
         min_speakers=reader.one("min_speakers", _speakers, bound),
         max_speakers=reader.one("max_speakers", _speakers, bound),
         vocabulary=_vocabulary(reader),
+        languages=_languages(reader),
+        translate=bool(reader.one("task", lambda text: TASKS.get(text.lower()), " or ".join(TASKS))),
+        prompt=reader.one("prompt", _prompt, f"text of at most {MAX_PROMPT_CHARS} characters"),
+        quality=reader.one("quality", _quality, ", ".join(Quality)) or Quality.BALANCED,
     )
     _check_speakers(reader, options.num_speakers, options.min_speakers, options.max_speakers)
     if reader.mistakes:

@@ -119,6 +119,8 @@ def _run(arguments: argparse.Namespace) -> None:
             _say(f"loading {contender.name}")
             engines.append(stack.enter_context(EngineProcess(contender)))
         scores = measure(clips, engines, _say)
+    if not scores:
+        raise BadArguments("Stopped before anything was measured.")
     summary, now = rows(scores), datetime.now(UTC)
     table = markdown("Evaluation", _notes(arguments, engines, now), summary)
     target = write(

@@ -4,6 +4,7 @@ In: what to load, then files. Out: what was loaded, then a hypothesis a file. Kn
 """
 
 import multiprocessing
+import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -74,6 +75,8 @@ class EngineProcess:
 
 
 def _serve(pipe: Connection, contender: Contender) -> None:
+    # Ctrl-C is for the parent, which then ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     engine = _engine(contender)
     pipe.send(engine.load())
     try:

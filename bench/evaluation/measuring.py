@@ -37,13 +37,18 @@ class Measured(Protocol):
 
 
 def measure(clips: Sequence[Clip], engines: Sequence[Measured], say: Callable[[str], None]) -> list[Score]:
-    """Scores, engine by engine, clips in order. Engines take turns in going first."""
+    """Scores, engine by engine, clips in order; engines take turns in going first. Ctrl-C keeps what is measured."""
     found: dict[str, list[Score]] = {engine.name: [] for engine in engines}
     for number, clip in enumerate(clips):
         timed = reference_times(clip)
         first = number % len(engines)
-        for engine in (*engines[first:], *engines[:first]):
-            found[engine.name].append(score(engine.name, clip, engine.run(clip.audio), timed))
+        try:
+            heard = {e.name: e.run(clip.audio) for e in (*engines[first:], *engines[:first])}
+        except KeyboardInterrupt:
+            say(f"stopped at {clip.clip_id}")
+            break
+        for name, scores in found.items():
+            scores.append(score(name, clip, heard[name], timed))
         say(f"{number + 1}/{len(clips)} {clip.clip_id}: " + ", ".join(_line(scores[-1]) for scores in found.values()))
     return [one for scores in found.values() for one in scores]
 

@@ -34,7 +34,11 @@ def test_only_given_options_are_sent() -> None:
     bare = parser().parse_args(["transcribe", "x.wav"])
     assert job_options(bare) == {}
     full = ["transcribe", "x.wav", "--language", "de", "--speakers", "2", "--no-diarize", "--vocabulary", "Kafka,Avro"]
+    full += ["--translate", "--quality", "accurate", "--prompt", "Minutes"]
     assert job_options(parser().parse_args(full)) == {
+        "task": "translate",
+        "quality": "accurate",
+        "prompt": "Minutes",
         "language": "de",
         "num_speakers": "2",
         "diarize": "false",

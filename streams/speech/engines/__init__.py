@@ -14,6 +14,7 @@ from streams.speech.engines.protocol import AsrEngine, DiarizationEngine, Engine
 
 ASR_ENGINES: Mapping[str, str] = {
     "whisperx": "streams.speech.engines.whisperx:WhisperXEngine",
+    "faster-whisper": "streams.speech.engines.faster_whisper:FasterWhisperEngine",
     "stub": "streams.speech.engines.stub:StubAsr",
 }
 DIARIZATION_ENGINES: Mapping[str, str] = {

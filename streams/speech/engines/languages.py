@@ -4,7 +4,7 @@ In: the probabilities a model gives per window. Out: a language per window, and 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SURE = 0.5
@@ -25,6 +25,20 @@ class Language:
 
     code: str
     probability: float
+
+
+def among(probabilities: Mapping[str, float], allowed: Collection[str]) -> dict[str, float]:
+    """The probabilities where only `allowed` languages are spoken, if any are named."""
+    kept = {code: p for code, p in probabilities.items() if code in allowed} if allowed else dict(probabilities)
+    total = sum(kept.values())
+    return {code: p / total for code, p in kept.items()} if allowed and total > 0 else kept
+
+
+def rivals(probabilities: Mapping[str, float]) -> list[Language]:
+    """The two likeliest languages of a window that nothing else tells about; only the likeliest where it is clear."""
+    ranked = sorted(probabilities, key=lambda code: -probabilities[code])[:2]
+    kept = ranked[:1] if ranked and probabilities[ranked[0]] >= SURE else ranked
+    return [Language(code=code, probability=probabilities[code]) for code in kept]
 
 
 def choose(windows: Sequence[Heard]) -> list[Language]:

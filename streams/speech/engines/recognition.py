@@ -42,6 +42,7 @@ class Utterance:
     encoding: Encoding
     language: str
     prompt: tuple[int, ...]
+    translate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,9 +76,8 @@ class Whisper:
         """The tokens of a text."""
         return list(self._tokenizer_of("en").encode(text))
 
-    def encode(self, windows: Sequence[NDArray[np.float32]]) -> list[Encoding]:
-        """The encoding of each window; all must have the same `input_samples`."""
-        total = input_samples(len(windows[0]))
+    def encode(self, windows: Sequence[NDArray[np.float32]], total: int) -> list[Encoding]:
+        """The encoding of each window, with silence after it up to `total` samples."""
         device = self._whisper.model.device
         features = [log_mel_spectrogram(window, self._mels, total - len(window), device) for window in windows]
         return rows_of(self._whisper.model.encode(stored(features), to_cpu=False))
@@ -101,34 +101,34 @@ class Whisper:
             suppress_tokens=[-1],
             **_search(how),
         )
-        return [self._attempt(row.language, how, result) for row, result in zip(rows, results, strict=True)]
+        return [self._attempt(how, result) for result in results]
 
-    def align(self, rows: Sequence[Spoken], language: str) -> list[list[Piece]]:
+    def align(self, rows: Sequence[Spoken], language: str, *, translated: bool = False) -> list[list[Piece]]:
         """The pieces of each row's text with times from the start of its window; all rows in one language."""
         found = self._whisper.find_alignment(
-            self._tokenizer_of(language),
+            self._tokenizer_of(language, translated),
             [list(row.tokens) for row in rows],
             stored([row.encoding for row in rows]),
             [max(1, row.samples // HOP_LENGTH) for row in rows],
         )
         return [[_piece(entry) for entry in row if entry["word"]] for row in found]
 
-    def _tokenizer(self, language: str) -> Tokenizer:
+    def _tokenizer(self, language: str, translate: bool = False) -> Tokenizer:
         model = self._whisper
         return Tokenizer(
             model.hf_tokenizer,
             model.model.is_multilingual,
-            task="transcribe",
+            task="translate" if translate else "transcribe",
             language=language,
         )
 
     def _prompt(self, row: Utterance) -> list[int]:
-        tokenizer = self._tokenizer_of(row.language)
+        tokenizer = self._tokenizer_of(row.language, row.translate)
         before = [tokenizer.sot_prev, *row.prompt] if row.prompt else []
         return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
 
-    def _attempt(self, language: str, how: Decoding, result: Any) -> Attempt:
-        tokenizer = self._tokenizer_of(language)
+    def _attempt(self, how: Decoding, result: Any) -> Attempt:
+        tokenizer = self._tokenizer_of("en")
         tokens = result.sequences_ids[0]
         text = tokenizer.decode(tokens).strip()
         return Attempt(
@@ -154,8 +154,10 @@ def load_whisper(folder: Path, device: str, compute_type: str, threads: int) -> 
     )
 
 
-def input_samples(samples: int) -> int:
+def input_samples(samples: int, *, full: bool = False) -> int:
     """Length of the model's input for a window: a few lengths only, so that windows share batches."""
+    if full:
+        return INPUT_MAX_S * SAMPLE_RATE_HZ
     wanted_s = max(INPUT_MIN_S, samples / SAMPLE_RATE_HZ + PADDING_MIN_S)
     steps = -int(-wanted_s // INPUT_STEP_S)
     return min(INPUT_MAX_S, steps * INPUT_STEP_S) * SAMPLE_RATE_HZ

@@ -29,6 +29,19 @@ DRAWN = tuple(Decoding(beam_size=1, temperature=t) for t in (0.2, 0.4, 0.6, 0.8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """The rungs: the first try, the one against loops, whether a window may be halved, and what is drawn at last."""
+
+    first: Decoding = FIRST
+    without_repeats: Decoding = WITHOUT_REPEATS
+    halves: bool = True
+    drawn: tuple[Decoding, ...] = DRAWN
+
+
+WHOLE_LADDER = Ladder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try at a row, with the figures that judge it."""
 
@@ -75,19 +88,19 @@ def judge(attempt: Attempt) -> Verdict:
     return Verdict.UNSURE
 
 
-def next_step(attempts: Sequence[Attempt], *, can_halve: bool) -> Step:
+def next_step(attempts: Sequence[Attempt], *, can_halve: bool, ladder: Ladder = WHOLE_LADDER) -> Step:
     """What to do after these tries of one row; with no try yet, the first one."""
     if not attempts:
-        return FIRST
+        return ladder.first
     verdict = judge(attempts[-1])
     if verdict in (Verdict.GOOD, Verdict.SILENT):
         return Keep(attempt=attempts[-1], verdict=verdict)
     tried = {attempt.decoding for attempt in attempts}
-    if verdict is Verdict.REPETITIVE and tried == {FIRST}:
-        return WITHOUT_REPEATS
-    if can_halve:
+    if verdict is Verdict.REPETITIVE and tried == {ladder.first}:
+        return ladder.without_repeats
+    if can_halve and ladder.halves:
         return Halve()
-    for decoding in DRAWN:
+    for decoding in ladder.drawn:
         if decoding not in tried:
             return decoding
     return best(attempts)
@@ -102,14 +115,14 @@ def best(attempts: Sequence[Attempt]) -> Keep:
     return Keep(attempt=attempt, verdict=judge(attempt))
 
 
-def flags(keep: Keep, *, halved: bool) -> tuple[str, ...]:
+def flags(keep: Keep, *, halved: bool, first: Decoding = FIRST) -> tuple[str, ...]:
     """What a reader of the passage should know of how it was found."""
     found: list[str] = []
     if keep.verdict is not Verdict.GOOD:
         found.append("low_confidence")
     if keep.verdict is Verdict.REPETITIVE:
         found.append("repetitive")
-    if keep.attempt.decoding != FIRST:
+    if keep.attempt.decoding != first:
         found.append("retried")
     if halved:
         found.append("window_halved")

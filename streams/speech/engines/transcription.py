@@ -1,11 +1,13 @@
 """From chunks to passages: listen, encode, decode, decode again where it failed, time the words.
 
 In: chunks of any jobs, and loaded models. Out: a transcription per chunk, times in the recording.
-Knows no model file and no device. What is good enough is decided in `retry.py`, what is a window in `windows.py`.
+Knows no model file and no device. What is good enough is decided in `retry.py`, what is a window in `windows.py`, what
+is missing in `coverage.py`; how much of it a job gets, in `effort.py`.
 """
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -13,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.values import JobWarning, Passage
-from streams.speech.engines import languages, prompts, retry
-from streams.speech.engines.alignment import Piece, words_of
+from streams.speech.engines import coverage, languages, prompts, retry
+from streams.speech.engines.alignment import Piece
 from streams.speech.engines.batching import in_groups
+from streams.speech.engines.effort import EFFORTS, Effort
 from streams.speech.engines.languages import Heard, Language
+from streams.speech.engines.passages import Kept, passage, transcription
 from streams.speech.engines.prompts import Prompt
 from streams.speech.engines.protocol import ChunkAudio, ChunkError, Transcription
 from streams.speech.engines.recognition import (
@@ -31,9 +35,23 @@ from streams.speech.engines.retry import Attempt, Decoding, Halve, Keep, Verdict
 from streams.speech.engines.spans import Span
 from streams.speech.engines.voice_activity import VoiceActivity
 from streams.speech.engines.wav2vec2 import MountedAligners
-from streams.speech.engines.windows import SPEECH, halves, speech_spans, windows
+from streams.speech.engines.windows import halves, speech_spans, windows
 
 _LETTER = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Listened:
+    """A chunk, where speech is heard in its core, and how much work it is given."""
+
+    chunk: ChunkAudio
+    core: NDArray[np.float32]
+    speech: list[Span]
+    prompt: Prompt
+
+    @property
+    def effort(self) -> Effort:
+        return EFFORTS[self.chunk.options.quality]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,23 +61,30 @@ class Window:
     place: int
     span: Span
     samples: NDArray[np.float32]
-    cut: tuple[Span, Span] | None
+    input_samples: int
+    cut: tuple[Span, Span] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """A window as the model heard it, and the tries so far."""
+    """A window as the model heard it, in one language, and the tries so far; `origin` is the window before halving."""
 
     window: Window
+    origin: Span
     encoding: Encoding
     language: Language
-    prompt: tuple[int, ...]
+    of: Listened
     halved: bool = False
     attempts: tuple[Attempt, ...] = ()
 
     @property
     def utterance(self) -> Utterance:
-        return Utterance(encoding=self.encoding, language=self.language.code, prompt=self.prompt)
+        return Utterance(
+            encoding=self.encoding,
+            language=self.language.code,
+            prompt=self.of.prompt.tokens,
+            translate=self.of.chunk.options.translate,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +97,12 @@ class Found:
     @property
     def has_text(self) -> bool:
         return self.keep.verdict is not Verdict.SILENT and bool(_LETTER.search(self.keep.attempt.text))
+
+    @property
+    def kept(self) -> Kept:
+        row = self.row
+        ladder = row.of.effort.ladder
+        return Kept(span=row.window.span, keep=self.keep, language=row.language, ladder=ladder, halved=row.halved)
 
 
 class Transcriber:
@@ -98,30 +129,31 @@ class Transcriber:
         return [refused[place] if place in refused else next(answers) for place in range(len(batch))]
 
     def _refusal(self, chunk: ChunkAudio) -> ChunkError | None:
-        language = chunk.options.language
-        if language is not None and language not in self._whisper.languages:
-            return ChunkError(
-                code="unsupported_language",
-                message=f"The model does not write the language {language!r}.",
-                retryable=False,
-            )
-        return None
+        language, known = chunk.options.language, self._whisper.languages
+        if language is not None and language not in known:
+            said = f"The model does not write the language {language!r}."
+        elif chunk.options.languages and known.isdisjoint(chunk.options.languages):
+            said = f"The model writes none of the languages {', '.join(chunk.options.languages)}."
+        else:
+            return None
+        return ChunkError(code="unsupported_language", message=said, retryable=False)
 
     def _transcribed(self, chunks: Sequence[ChunkAudio]) -> list[Transcription]:
-        vocabularies = [
-            prompts.vocabulary_prompt(chunk.options.vocabulary, self._whisper.text_tokens) for chunk in chunks
+        listened = self._listened(chunks)
+        first = self._passages(listened, _windows(listened))
+        missed = [
+            _window(listened[place], place, span)
+            for place, passages in enumerate(first)
+            if listened[place].effort.covers and not listened[place].chunk.options.translate
+            for span in _missed(listened[place], passages)
         ]
-        rows = self._encoded(chunks, vocabularies, self._windows(chunks))
-        found = sorted(
-            (found for found in self._decoded(rows) if found.has_text),
-            key=lambda found: (found.row.window.place, found.row.window.span),
-        )
-        passages: list[list[Passage]] = [[] for _ in chunks]
-        for one, passage in zip(found, self._passages(chunks, found), strict=True):
-            passages[one.row.window.place].append(passage)
+        second = self._passages(listened, missed)
         return [
-            _transcription(mine, (*prompts.dropped_warning(vocabulary), *self._aligner_warnings(mine)))
-            for mine, vocabulary in zip(passages, vocabularies, strict=True)
+            transcription(
+                coverage.merged(found, [replace(p, flags=(*p.flags, coverage.RECOVERED)) for p in again if _good(p)]),
+                (*prompts.prompt_warnings(one.prompt), *self._aligner_warnings(found)),
+            )
+            for one, found, again in zip(listened, first, second, strict=True)
         ]
 
     def _aligner_warnings(self, passages: Sequence[Passage]) -> list[JobWarning]:
@@ -130,34 +162,45 @@ class Transcriber:
         codes = sorted({passage.language for passage in passages})
         return [warning for code in codes for warning in self._aligners.warning(code)]
 
-    def _windows(self, chunks: Sequence[ChunkAudio]) -> list[Window]:
+    def _listened(self, chunks: Sequence[ChunkAudio]) -> list[Listened]:
         cores = [chunk.core() for chunk in chunks]
-        found: list[Window] = []
-        for place, (core, scores) in enumerate(zip(cores, self._voice_activity.scores(cores), strict=True)):
-            chunk = chunks[place]
-            spans = speech_spans(scores, SPEECH, chunk.end_ms - chunk.start_ms)
-            found.extend(
-                Window(place=place, span=span, samples=core[span.samples()], cut=halves(span, spans))
-                for span in windows(spans)
+        return [
+            Listened(
+                chunk=chunk,
+                core=core,
+                speech=speech_spans(scores, EFFORTS[chunk.options.quality].speech, chunk.end_ms - chunk.start_ms),
+                prompt=prompts.prompt(chunk.options.prompt, chunk.options.vocabulary, self._whisper.text_tokens),
             )
-        return found
+            for chunk, core, scores in zip(chunks, cores, self._voice_activity.scores(cores), strict=True)
+        ]
 
-    def _encoded(
-        self, chunks: Sequence[ChunkAudio], vocabularies: Sequence[Prompt], found: Sequence[Window]
-    ) -> list[Row]:
-        heard = in_groups(found, _input_samples, self._batch_size, self._listen)
+    def _passages(self, listened: Sequence[Listened], found: Sequence[Window]) -> list[list[Passage]]:
+        """The passages of each chunk that these windows give, in order."""
+        decoded = _likeliest(self._decoded(self._encoded(listened, found)))
+        texts = sorted(
+            (one for one in decoded if one.has_text), key=lambda one: (one.row.window.place, one.row.window.span)
+        )
+        passages: list[list[Passage]] = [[] for _ in listened]
+        for one, pieces, pauses in self._timed(listened, texts):
+            place = one.row.window.place
+            passages[place].append(passage(listened[place].chunk, one.kept, pieces, pauses))
+        return passages
+
+    def _encoded(self, listened: Sequence[Listened], found: Sequence[Window]) -> list[Row]:
+        heard = in_groups(found, lambda window: window.input_samples, self._batch_size, self._listen)
         rows: list[Row] = []
-        for place, chunk in enumerate(chunks):
+        for place, of in enumerate(listened):
             mine = [(w, e, p) for w, (e, p) in zip(found, heard, strict=True) if w.place == place]
-            spoken = _languages(chunk, [(window, probabilities) for window, _, probabilities in mine])
+            spoken = _languages(of.chunk, [(window, probabilities) for window, _, probabilities in mine])
             rows.extend(
-                Row(window=window, encoding=encoding, language=language, prompt=vocabularies[place].tokens)
-                for (window, encoding, _), language in zip(mine, spoken, strict=True)
+                Row(window=window, origin=window.span, encoding=encoding, language=language, of=of)
+                for (window, encoding, _), candidates in zip(mine, spoken, strict=True)
+                for language in candidates
             )
         return rows
 
     def _listen(self, found: Sequence[Window]) -> list[tuple[Encoding, dict[str, float]]]:
-        encodings = self._whisper.encode([window.samples for window in found])
+        encodings = self._whisper.encode([window.samples for window in found], found[0].input_samples)
         return list(zip(encodings, self._whisper.detect(encodings), strict=True))
 
     def _decoded(self, rows: Sequence[Row]) -> list[Found]:
@@ -167,7 +210,8 @@ class Transcriber:
             tries: list[tuple[Row, Decoding]] = []
             cut: list[Row] = []
             for row in rows:
-                match retry.next_step(row.attempts, can_halve=row.window.cut is not None):
+                ladder = row.of.effort.ladder
+                match retry.next_step(row.attempts, can_halve=row.window.cut is not None, ladder=ladder):
                     case Keep() as keep:
                         found.append(Found(row=row, keep=keep))
                     case Decoding() as how:
@@ -182,7 +226,7 @@ class Transcriber:
     def _tried(self, tries: Sequence[tuple[Row, Decoding]]) -> list[Row]:
         attempts = in_groups(
             tries,
-            lambda one: (one[1], _input_samples(one[0].window), len(one[0].prompt)),
+            lambda one: (one[1], one[0].window.input_samples, len(one[0].of.prompt.tokens)),
             self._batch_size,
             lambda some: self._whisper.decode([row.utterance for row, _ in some], some[0][1]),
         )
@@ -191,30 +235,33 @@ class Transcriber:
         ]
 
     def _halved(self, rows: Sequence[Row]) -> list[Row]:
-        parts = [(row, window) for row in rows for window in _parts(row.window)]
-        heard = in_groups([window for _, window in parts], _input_samples, self._batch_size, self._listen)
+        parts = [(row, _window(row.of, row.window.place, span)) for row in rows for span in row.window.cut or ()]
+        heard = in_groups(
+            [window for _, window in parts], lambda window: window.input_samples, self._batch_size, self._listen
+        )
         return [
             replace(row, window=window, encoding=encoding, halved=True, attempts=())
             for (row, window), (encoding, _) in zip(parts, heard, strict=True)
         ]
 
-    def _passages(self, chunks: Sequence[ChunkAudio], found: Sequence[Found]) -> list[Passage]:
-        pauses = {place: speech_between_pauses(chunks[place].core()) for place in {f.row.window.place for f in found}}
+    def _timed(
+        self, listened: Sequence[Listened], found: Sequence[Found]
+    ) -> Iterator[tuple[Found, list[Piece], list[Span]]]:
+        """Each text with its pieces and the pauses of its chunk."""
+        pauses = {place: speech_between_pauses(listened[place].core) for place in {f.row.window.place for f in found}}
         timed = in_groups(
             found,
-            lambda one: (one.row.language.code, _input_samples(one.row.window)),
+            lambda one: (one.row.language.code, one.row.of.chunk.options.translate, one.row.window.input_samples),
             self._batch_size,
             self._pieces,
         )
-        return [
-            _passage(chunks[one.row.window.place], one, pieces, pauses[one.row.window.place])
-            for one, pieces in zip(found, timed, strict=True)
-        ]
+        for one, pieces in zip(found, timed, strict=True):
+            yield one, pieces, pauses[one.row.window.place]
 
     def _pieces(self, found: Sequence[Found]) -> list[list[Piece]]:
         """The pieces of each row's text, times from the start of its window; all rows in one language."""
-        code = found[0].row.language.code
-        aligner = self._aligners.of(code) if self._aligners else None
+        code, translated = found[0].row.language.code, found[0].row.of.chunk.options.translate
+        aligner = self._aligners.of(code) if self._aligners and not translated else None
         if aligner is not None:
             return [aligner.align(one.row.window.samples, one.keep.attempt.text) for one in found]
         return self._whisper.align(
@@ -227,63 +274,60 @@ class Transcriber:
                 for one in found
             ],
             code,
+            translated=translated,
         )
 
 
-def _input_samples(window: Window) -> int:
-    return input_samples(len(window.samples))
-
-
-def _languages(chunk: ChunkAudio, found: Sequence[tuple[Window, dict[str, float]]]) -> list[Language]:
-    asked = chunk.options.language
-    if asked is not None:
-        return [Language(code=asked, probability=p.get(asked, 0.0)) for _, p in found]
-    return languages.choose([Heard(length_ms=w.span.length_ms, probabilities=p) for w, p in found])
-
-
-def _parts(window: Window) -> list[Window]:
+def _windows(listened: Sequence[Listened]) -> list[Window]:
     return [
-        Window(
-            place=window.place,
-            span=span,
-            samples=window.samples[span.shifted(-window.span.start_ms).samples()],
-            cut=None,
-        )
-        for span in window.cut or ()
+        replace(_window(one, place, span), cut=halves(span, one.speech))
+        for place, one in enumerate(listened)
+        for span in windows(one.speech)
     ]
 
 
-def _passage(chunk: ChunkAudio, found: Found, pieces: Sequence[Piece], speech: Sequence[Span]) -> Passage:
-    window = found.row.window.span.shifted(chunk.start_ms)
-    placed = [replace(p, span=p.span.shifted(window.start_ms) if p.span else None) for p in pieces]
-    heard = [span.shifted(chunk.start_ms) for span in speech]
-    attempt, language = found.keep.attempt, found.row.language
-    return Passage(
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
-        text=attempt.text,
-        language=language.code,
-        language_probability=min(1.0, language.probability),
-        avg_logprob=attempt.avg_logprob,
-        no_speech_probability=attempt.no_speech_probability,
-        compression_ratio=attempt.compression_ratio,
-        temperature=attempt.decoding.temperature,
-        flags=retry.flags(found.keep, halved=found.row.halved),
-        words=words_of(placed, language.code, heard, window),
-    )
+def _window(of: Listened, place: int, span: Span) -> Window:
+    samples = of.core[span.samples()]
+    total = input_samples(len(samples), full=of.effort.full_input)
+    return Window(place=place, span=span, samples=samples, input_samples=total)
 
 
-def _transcription(passages: Sequence[Passage], warnings: tuple[JobWarning, ...]) -> Transcription:
-    voted = languages.vote(
-        (
-            Language(code=passage.language, probability=passage.language_probability),
-            passage.end_ms - passage.start_ms,
-        )
-        for passage in passages
-    )
-    return Transcription(
-        passages=tuple(passages),
-        language=voted.code if voted else None,
-        language_probability=voted.probability if voted else None,
-        warnings=warnings,
-    )
+def _missed(of: Listened, passages: Sequence[Passage]) -> list[Span]:
+    """Windows of speech without words, where words have times and another window than before can be tried."""
+    words = [word for passage in passages for word in passage.words]
+    if any(word.start_ms is None for word in words):
+        return []
+    timed = [Span(start_ms=word.start_ms or 0, end_ms=word.end_ms or 0).shifted(-of.chunk.start_ms) for word in words]
+    tried = set(windows(of.speech))
+    return [span for span in coverage.missing(of.speech, timed) if span not in tried]
+
+
+def _good(passage: Passage) -> bool:
+    """Whether a second try is to be believed: nobody said that there is something to be found."""
+    sure = passage.avg_logprob >= coverage.AVG_LOGPROB_MIN and passage.no_speech_probability <= coverage.NO_SPEECH_MAX
+    return sure and "repetitive" not in passage.flags
+
+
+def _languages(chunk: ChunkAudio, found: Sequence[tuple[Window, dict[str, float]]]) -> list[list[Language]]:
+    """The languages each window is decoded in: one, or two where a lone window is unclear."""
+    asked = chunk.options.language
+    if asked is not None:
+        return [[Language(code=asked, probability=p.get(asked, 0.0))] for _, p in found]
+    allowed = [languages.among(p, chunk.options.languages) for _, p in found]
+    if len(found) == 1:
+        return [languages.rivals(allowed[0])]
+    heard = [Heard(length_ms=w.span.length_ms, probabilities=p) for (w, _), p in zip(found, allowed, strict=True)]
+    return [[language] for language in languages.choose(heard)]
+
+
+def _likeliest(found: Sequence[Found]) -> list[Found]:
+    """Of a window that was decoded in two languages, what is in the one whose text is likelier."""
+    by_window: dict[tuple[int, Span], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    for one in found:
+        by_window[one.row.window.place, one.row.origin][one.row.language.code].append(one)
+    return [one for candidates in by_window.values() for one in max(candidates.values(), key=_likelihood)]
+
+
+def _likelihood(found: Sequence[Found]) -> tuple[bool, float]:
+    good = all(one.keep.verdict is Verdict.GOOD for one in found)
+    return good, sum(one.keep.attempt.avg_logprob for one in found) / len(found)

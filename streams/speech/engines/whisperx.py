@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.settings import Speech
-from streams.speech.engines import libraries, model_files, retry
+from streams.speech.engines import libraries, model_files, retry, whisper_files
 from streams.speech.engines.protocol import (
     ChunkAudio,
     ChunkError,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # importing these imports torch and CTranslate2
     from streams.speech.engines.transcription import Transcriber
     from streams.speech.engines.wav2vec2 import MountedAligners
 
-DEFAULT_COMPUTE_TYPES = {"cpu": "int8", "cuda": "float16"}
-
 
 class WhisperXEngine:
     """Whisper with WhisperX's voice activity, windows and word times."""
@@ -39,8 +37,8 @@ class WhisperXEngine:
         """Loads the models; raises EngineUnavailable when there is no such model, device or arithmetic."""
         libraries.prepare()
         settings = self._settings
-        compute_type = _compute_type(settings)
-        folder = model_files.whisper_folder(settings) or _from_hub(settings.model)
+        compute_type = whisper_files.compute_type(settings)
+        folder = whisper_files.folder(settings)
         vad_file = model_files.packaged_file("whisperx", "assets/pytorch_model.bin")
         whisper = _whisper(folder, settings, compute_type)
         aligners = _mounted_aligners(settings)
@@ -48,7 +46,7 @@ class WhisperXEngine:
         return ModelInfo(
             engine="whisperx",
             engine_version=model_files.versions("whisperx", "faster-whisper", "ctranslate2", "torch"),
-            model=_name(settings, folder),
+            model=whisper_files.name(settings, folder),
             model_sha256=model_files.sha256_of(folder / "model.bin"),
             device=settings.device,
             compute_type=whisper.compute_type,
@@ -86,22 +84,6 @@ def _transcriber(
     )
 
 
-def _compute_type(settings: Speech) -> str:
-    import ctranslate2
-
-    if settings.device == "cuda" and ctranslate2.get_cuda_device_count() == 0:
-        raise EngineUnavailable("The device is set to cuda, and there is no CUDA device.")
-    if settings.compute_type == "default":
-        return DEFAULT_COMPUTE_TYPES[settings.device]
-    supported = ctranslate2.get_supported_compute_types(settings.device)
-    if settings.compute_type not in supported:
-        raise EngineUnavailable(
-            f"The compute type {settings.compute_type!r} does not run on this {settings.device}; "
-            f"{', '.join(sorted(supported))} do."
-        )
-    return settings.compute_type
-
-
 def _whisper(folder: Path, settings: Speech, compute_type: str) -> "Whisper":
     from streams.speech.engines.recognition import load_whisper
 
@@ -109,16 +91,6 @@ def _whisper(folder: Path, settings: Speech, compute_type: str) -> "Whisper":
         return load_whisper(folder, settings.device, compute_type, settings.threads)
     except (RuntimeError, ValueError) as error:
         raise EngineUnavailable(f"The model in {folder} cannot be loaded: {error}") from error
-
-
-def _from_hub(name: str) -> Path:
-    """The folder a model of the hub was downloaded to, now or earlier."""
-    from faster_whisper import download_model
-
-    try:
-        return Path(download_model(name))
-    except Exception as error:  # the hub's client raises many kinds: unknown name, no network, no permission
-        raise EngineUnavailable(f"The model {name!r} is no folder, and the hub does not give it: {error}") from error
 
 
 def _mounted_aligners(settings: Speech) -> "MountedAligners | None":
@@ -133,10 +105,3 @@ def _aligner(aligners: "MountedAligners | None") -> str:
     if aligners is None or not aligners.languages:
         return "whisper-xattn"
     return f"wav2vec2 ({', '.join(sorted(aligners.languages))}), else whisper-xattn"
-
-
-def _name(settings: Speech, folder: Path) -> str:
-    """The model as an event names it: never a path, which says something only on this machine."""
-    if settings.model == model_files.BUNDLED or Path(settings.model).is_dir():
-        return folder.name
-    return settings.model

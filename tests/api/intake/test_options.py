@@ -1,12 +1,13 @@
 """Options: what is accepted is exactly what was meant, whatever is sent."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.intake.names import clean_name, disposition_name
-from api.intake.options import LANGUAGES, MAX_SPEAKERS, OPTION_NAMES, read_options
+from api.intake.options import LANGUAGES, MAX_PROMPT_CHARS, MAX_SPEAKERS, OPTION_NAMES, read_options
 from api.refusals import Invalid
-from schemas.values import TranscriptionOptions
+from schemas.values import Quality, TranscriptionOptions
 
 
 def test_nothing_given_means_the_defaults() -> None:
@@ -20,6 +21,37 @@ def test_empty_fields_count_as_not_given() -> None:
 def test_terms_may_be_repeated_or_separated() -> None:
     given = read_options([("vocabulary", "a, b"), ("vocabulary", "b,c,")], "query")
     assert given.vocabulary == ("a", "b", "c")
+
+
+def test_the_words_can_be_steered() -> None:
+    given = [
+        ("languages", "EN, de"),
+        ("task", "translate"),
+        ("quality", "Accurate"),
+        ("prompt", "Minutes\nof the board"),
+    ]
+    options = read_options(given, "query")
+    assert options.languages == ("en", "de")
+    assert options.translate and options.quality is Quality.ACCURATE
+    assert options.prompt == "Minutes of the board"
+    assert not read_options([("task", "transcribe")], "query").translate
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("languages", "en,tlh")],
+        [("languages", "en,de"), ("language", "en")],
+        [("task", "sing")],
+        [("quality", "best")],
+        [("prompt", "x" * (MAX_PROMPT_CHARS + 1))],
+        [("prompt", "a\x00b")],
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused(fields: list[tuple[str, str]]) -> None:
+    with pytest.raises(Invalid):
+        read_options(fields, "query")
 
 
 @given(st.lists(st.tuples(st.sampled_from([*OPTION_NAMES, "other"]), st.text(max_size=20)), max_size=6))

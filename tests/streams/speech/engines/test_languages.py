@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.speech.engines.languages import Heard, Language, choose, vote
+from streams.speech.engines.languages import Heard, Language, among, choose, rivals, vote
 
 
 def heard(length_ms: int, **probabilities: float) -> Heard:
@@ -46,3 +46,15 @@ def test_the_vote_is_for_the_language_of_most_time(windows: list[tuple[Language,
     lengths = {code: sum(ms for language, ms in windows if language.code == code) for code in ("en", "de", "ja")}
     assert lengths[voted.code] == max(lengths.values())
     assert 0 <= voted.probability <= 1
+
+
+def test_only_languages_that_may_be_spoken_are_looked_for() -> None:
+    found = among({"cy": 0.6, "en": 0.3, "de": 0.1}, ["en", "de"])
+    assert found == {"en": 0.3 / 0.4, "de": 0.1 / 0.4}
+    assert among({"cy": 0.6, "en": 0.3}, []) == {"cy": 0.6, "en": 0.3}
+
+
+def test_an_unclear_lone_window_has_two_candidates() -> None:
+    assert [found.code for found in rivals({"cy": 0.4, "en": 0.35, "de": 0.1})] == ["cy", "en"]
+    assert [found.code for found in rivals({"cy": 0.1, "en": 0.85})] == ["en"]
+    assert rivals({}) == []

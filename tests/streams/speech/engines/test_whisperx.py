@@ -7,11 +7,12 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from runtime.settings import Speech
-from schemas.values import Timing, TranscriptionOptions, Word
+from schemas.values import Quality, Timing, TranscriptionOptions, Word
 from streams.speech.engines.protocol import ChunkAudio, ChunkError, EngineUnavailable, Transcription
 from streams.speech.engines.whisperx import WhisperXEngine
 from tests.streams.speech.engines.conftest import Recording, chunk_of
@@ -21,6 +22,7 @@ GERMAN = (
     "für die besten aussichten auf hongkong sollten sie die insel verlassen "
     "und zum gegenüberliegenden ufer von kowloon fahren"
 )
+Samples = NDArray[np.float32]
 MEASURED_PLUS = 0.06  # room for another processor's arithmetic over the rate measured
 
 
@@ -78,10 +80,53 @@ def test_two_languages_in_one_chunk_are_both_written(recogniser: WhisperXEngine,
     assert found.language == "en"  # a second more of it
 
 
-def test_noise_and_silence_have_no_words(recogniser: WhisperXEngine) -> None:
-    noise = (np.random.default_rng(3).standard_normal(160_000) * 0.003).astype(np.float32)
-    silent, hiss = transcribed(recogniser, chunk_of(np.zeros(160_000, np.float32), None), chunk_of(noise, None))
-    assert silent == hiss == Transcription(passages=())
+def sounds_without_speech() -> dict[str, Samples]:
+    """Ten seconds each, as loud as the chunker makes them."""
+    draw, at = np.random.default_rng(3), np.arange(160_000) / 16_000
+    white = draw.standard_normal(len(at))
+    chord = sum(np.sin(2 * np.pi * f * at) for f in (220.0, 277.2, 329.6)) * (0.6 + 0.4 * np.sin(2 * np.pi * 0.5 * at))
+    melody = np.sin(2 * np.pi * np.repeat(220 * 2 ** (draw.integers(0, 12, 40) / 12), 4_000) * at)
+    beat = white * np.exp(-((at * 2) % 1) * 12)
+    loud = {"hiss": white, "brown": np.cumsum(white) / 100, "hum": np.sin(2 * np.pi * 50 * at)}
+    loud |= {"chord": chord, "melody": melody, "beat": beat}
+    quiet = {"silence": np.zeros(len(at)), "faint hiss": 0.003 * white}
+    return {name: (s * 0.1 / np.sqrt(np.mean(s**2))).astype(np.float32) for name, s in loud.items()} | {
+        name: s.astype(np.float32) for name, s in quiet.items()
+    }
+
+
+@pytest.mark.parametrize("quality", list(Quality))
+def test_noise_music_and_silence_have_no_words(recogniser: WhisperXEngine, quality: Quality) -> None:
+    sounds = sounds_without_speech()
+    options = TranscriptionOptions(quality=quality)
+    found = transcribed(recogniser, *(chunk_of(sound, options) for sound in sounds.values()))
+    assert {name: text(one) for name, one in zip(sounds, found, strict=True) if one.passages} == {}
+
+
+def test_a_translation_is_english_with_timed_words(recogniser: WhisperXEngine, recording: Recording) -> None:
+    german = replace(recording("fleurs-de-000"), options=TranscriptionOptions(translate=True))
+    [found] = transcribed(recogniser, german)
+    assert found.language == "en"
+    assert {"the", "island"} <= set(text(found).lower().split())
+    assert all("translated" in passage.flags for passage in found.passages)
+    assert words(found) and all(word.timing is not Timing.NONE for word in words(found))
+
+
+def test_only_allowed_languages_are_written(recogniser: WhisperXEngine, recording: Recording) -> None:
+    german = recording("fleurs-de-000")
+    allowed, unknown = (
+        replace(german, options=TranscriptionOptions(languages=codes)) for codes in (("de", "fr"), ("tlh",))
+    )
+    found, refused = recogniser.run([allowed, unknown])
+    assert isinstance(found, Transcription) and found.language == "de"
+    assert isinstance(refused, ChunkError) and refused.code == "unsupported_language"
+
+
+def test_every_quality_writes_a_clear_speech(recogniser: WhisperXEngine, recording: Recording) -> None:
+    chunks = [replace(recording("jfk"), options=TranscriptionOptions(quality=quality)) for quality in Quality]
+    normal = EnglishTextNormalizer()
+    for found in transcribed(recogniser, *chunks):
+        assert jiwer.wer(normal(JFK), normal(text(found))) <= MEASURED_PLUS
 
 
 def test_times_are_in_the_recording_and_the_core(recogniser: WhisperXEngine, recording: Recording) -> None:
