@@ -18,7 +18,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench chaos hostile hostile-text fuzz outages crash-points lock
+.PHONY: setup demo up down test check bench bench-rebuild chaos hostile hostile-text fuzz outages crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -46,6 +46,9 @@ check: setup
 
 bench: setup
 	@exec $(RUN) -m cli bench $(ARGS)
+
+bench-rebuild: setup
+	@exec $(RUN) -m cli bench --only rebuild $(ARGS)
 
 chaos: setup
 	@exec $(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \

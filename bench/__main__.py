@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.accounts.keys import create_key
-from bench import chunker, latency, throughput
+from bench import chunker, latency, rebuild, throughput
 from bench.processes import Running, running
 from bench.report import Figure, table, write
 from bench.resources import cpu_seconds, proportional_bytes
@@ -38,7 +38,7 @@ DESCRIPTION = "Measures the pipeline with the stub engines, beside the bare brok
 BYTES_PER_MB = 1_000_000
 MS_PER_S = 1_000
 T = TypeVar("T")
-ENGINE_PARTS = ("throughput", "latency")
+ENGINE_PARTS = ("throughput", "latency", "rebuild")
 PARTS = (*ENGINE_PARTS, "chunker")
 
 
@@ -50,6 +50,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=40, metavar="N", help="jobs of the throughput part (default: 40)")
     parser.add_argument("--chunks", type=int, default=50, metavar="N", help="chunks of each of them (default: 50)")
     parser.add_argument("--posts", type=int, default=100, metavar="N", help="jobs of the latency part (default: 100)")
+    parser.add_argument(
+        "--rebuilt-jobs", type=int, default=2_000, metavar="N", help="jobs of the rebuild part (default: 2000)"
+    )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="folder of logs and figures")
     parser.add_argument("--home", type=Path, default=HOME, help="the stack folder whose engines are used")
     parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
@@ -109,6 +112,12 @@ def _latency(engines: Mapping[str, str], arguments: argparse.Namespace, stack: S
         return figures + _memory(processes, stack)
 
 
+def _rebuild(engines: Mapping[str, str], arguments: argparse.Namespace) -> list[Figure]:
+    with fresh_workspace(engines) as values:
+        _say(f"rebuild: {arguments.rebuilt_jobs} jobs")
+        return rebuild.measure(Settings.read(values), arguments.rebuilt_jobs)
+
+
 def _memory(processes: Running, stack: Stack) -> list[Figure]:
     sizes = _engines_by(stack, proportional_bytes) | processes.memory_bytes()
     group = "memory (proportional set size, children included; speech workers with the stub engines)"
@@ -123,6 +132,8 @@ def _with_engines(parts: Sequence[str], arguments: argparse.Namespace) -> list[F
             figures += _throughput(engines, arguments, stack)
         if "latency" in parts:
             figures += _latency(engines, arguments, stack)
+        if "rebuild" in parts:
+            figures += _rebuild(engines, arguments)
     return figures
 
 

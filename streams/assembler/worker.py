@@ -89,7 +89,7 @@ class Assembler:
             with transaction(conn, "resume.commit"):
                 again = self._store.take_recovered(conn, partition, RESUMED_AT_ONCE)
                 while again:
-                    self._write(conn, partition, [Given(input=item) for item in again])
+                    self._write(conn, self._batch(partition), [Given(input=item) for item in again])
                     again = self._store.take_recovered(conn, partition, RESUMED_AT_ONCE)
                 self._unpark(conn, partition)
 
@@ -98,7 +98,7 @@ class Assembler:
         job_ids = self._store.parked_and_known(conn, partition)
         if not job_ids:
             return
-        batch = self._batch(partition, {}, set())
+        batch = self._batch(partition)
         before = self._store.lock(conn, job_ids)
         batch.states.update(before)
         for job_id in job_ids:

@@ -107,7 +107,7 @@ def test_inputs_that_come_again_change_nothing(bus: Bus, conn: Connection, works
     inputs = whole(job)
     member.give(job, *inputs)
     completed(member, conn, job)
-    requests = [job.feedback(), job.retried()]
+    requests: list[records.Record] = [job.feedback(), job.retried()]
     facts = member.give(job, *requests)
     assert isinstance(facts[-1], records.RequestRefused)
     lose(conn, restore=restore)
@@ -162,7 +162,7 @@ def test_an_erased_job_stays_erased(bus: Bus, conn: Connection, workshop: Worksh
 
 def test_a_retry_whose_work_was_lost_is_sent_again(bus: Bus, conn: Connection, workshop: Workshop) -> None:
     job = Inputs("retried", chunks=1)
-    inputs = [job.upload(WORDS_ONLY), job.prepared(), job.failed(0), job.retried()]
+    inputs: list[records.Record] = [job.upload(WORDS_ONLY), job.prepared(), job.failed(0), job.retried()]
     facts = Member(bus, conn, workshop).give(job, *inputs)
     assert isinstance(facts[-1], records.JobRetried)
     lose(conn, restore=False)
