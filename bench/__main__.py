@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.accounts.keys import create_key
-from bench import chunker, latency, rebuild, throughput
+from bench import chunker, latency, length, rebuild, throughput
 from bench.processes import Running, running
 from bench.report import Figure, table, write
 from bench.resources import cpu_seconds, proportional_bytes
 from local.engines import ENGINES
 from local.layout import CHECKOUT
+from local.models import ensure_models
 from local.processes import PROCESSES
 from local.stack import Stack
 from local.workspace import fresh_workspace
@@ -40,19 +41,35 @@ MS_PER_S = 1_000
 T = TypeVar("T")
 ENGINE_PARTS = ("throughput", "latency", "rebuild")
 PARTS = (*ENGINE_PARTS, "chunker")
+# Takes its time: only where it is asked for.
+ASKED_PARTS = ("length",)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="palimpsest bench", description="Measures the pipeline with the stub engines."
     )
-    parser.add_argument("--only", choices=PARTS, action="append", help="one part, or more; all if not given")
+    parser.add_argument(
+        "--only",
+        choices=(*PARTS, *ASKED_PARTS),
+        action="append",
+        help=f"one part, or more; {', '.join(PARTS)} if not given",
+    )
     parser.add_argument("--jobs", type=int, default=40, metavar="N", help="jobs of the throughput part (default: 40)")
     parser.add_argument("--chunks", type=int, default=50, metavar="N", help="chunks of each of them (default: 50)")
     parser.add_argument("--posts", type=int, default=100, metavar="N", help="jobs of the latency part (default: 100)")
     parser.add_argument(
         "--rebuilt-jobs", type=int, default=2_000, metavar="N", help="jobs of the rebuild part (default: 2000)"
     )
+    parser.add_argument(
+        "--minutes",
+        type=int,
+        nargs="+",
+        default=length.LENGTHS_MIN,
+        metavar="N",
+        help=f"recordings of the length part (default: {' '.join(map(str, length.LENGTHS_MIN))})",
+    )
+    parser.add_argument("--real-engines", action="store_true", help="the length part with the real models")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="folder of logs and figures")
     parser.add_argument("--home", type=Path, default=HOME, help="the stack folder whose engines are used")
     parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
@@ -118,6 +135,19 @@ def _rebuild(engines: Mapping[str, str], arguments: argparse.Namespace) -> list[
         return rebuild.measure(Settings.read(values), arguments.rebuilt_jobs)
 
 
+def _length(engines: Mapping[str, str], arguments: argparse.Namespace, stack: Stack) -> list[Figure]:
+    if arguments.real_engines:
+        ensure_models(stack.layout.models)
+    chosen = {name: value for name, value in engines.items() if name not in STUB} if arguments.real_engines else engines
+    with (
+        fresh_workspace(chosen) as values,
+        running(tuple(PROCESSES), values, arguments.out / "logs" / "length") as processes,
+    ):
+        _say(f"length: {', '.join(map(str, arguments.minutes))} minutes")
+        key = create_key(Settings.read(values).postgres_dsn, "bench", "bench")
+        return length.measure(processes, key, arguments.minutes, "real" if arguments.real_engines else "stub")
+
+
 def _memory(processes: Running, stack: Stack) -> list[Figure]:
     sizes = _engines_by(stack, proportional_bytes) | processes.memory_bytes()
     group = "memory (proportional set size, children included; speech workers with the stub engines)"
@@ -134,6 +164,8 @@ def _with_engines(parts: Sequence[str], arguments: argparse.Namespace) -> list[F
             figures += _latency(engines, arguments, stack)
         if "rebuild" in parts:
             figures += _rebuild(engines, arguments)
+        if "length" in parts:
+            figures += _length(engines, arguments, stack)
     return figures
 
 
@@ -143,7 +175,7 @@ def main() -> int:
     parts = arguments.only or PARTS
     started = time.monotonic()
     figures: list[Figure] = []
-    if set(parts) & set(ENGINE_PARTS):
+    if set(parts) & {*ENGINE_PARTS, *ASKED_PARTS}:
         figures += _with_engines(parts, arguments)
     if "chunker" in parts:
         _say("chunker: an hour of sound, twice")
