@@ -8,7 +8,8 @@
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
-#   make outages       every engine away for a minute under load, stopped and paused
+#   make soak          thousands of jobs, and what every process takes meanwhile
+#   make outages soak       every engine away for a minute under load, stopped and paused
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
 #   make lock          resolve packages and engine artifacts anew
 
@@ -65,6 +66,9 @@ fuzz: setup
 
 outages: setup
 	@exec $(RUN) -m bench.outages $(ARGS)
+
+soak: setup
+	@exec $(RUN) -m bench.soak $(ARGS)
 
 crash-points: setup
 	@CRASH_POINTS=$(or $(ONLY),all) $(RUN) -m pytest -q -s tests/chaos/crash_points

@@ -77,7 +77,7 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _engines(home: Path, port_base: int) -> Iterator[Stack]:
+def engines(home: Path, port_base: int) -> Iterator[Stack]:
     """Those that run there, else started now and stopped at the end."""
     stack = Stack(home, port_base, say=_say)
     ran_before = stack.is_running()
@@ -156,16 +156,16 @@ def _memory(processes: Running, stack: Stack) -> list[Figure]:
 
 def _with_engines(parts: Sequence[str], arguments: argparse.Namespace) -> list[Figure]:
     figures: list[Figure] = []
-    with _engines(arguments.home, arguments.port_base) as stack:
-        engines = {**stack.shared_settings(), **STUB}
+    with engines(arguments.home, arguments.port_base) as stack:
+        settings = {**stack.shared_settings(), **STUB}
         if "throughput" in parts:
-            figures += _throughput(engines, arguments, stack)
+            figures += _throughput(settings, arguments, stack)
         if "latency" in parts:
-            figures += _latency(engines, arguments, stack)
+            figures += _latency(settings, arguments, stack)
         if "rebuild" in parts:
-            figures += _rebuild(engines, arguments)
+            figures += _rebuild(settings, arguments)
         if "length" in parts:
-            figures += _length(engines, arguments, stack)
+            figures += _length(settings, arguments, stack)
     return figures
 
 

@@ -67,6 +67,10 @@ class Running:
                 raise NotReady(f"{name} did not get ready; the end of its log:\n{tail}")
             time.sleep(POLL_S)
 
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: process.pid for name, process in self._started.items()}
+
     def memory_bytes(self) -> dict[str, int]:
         """Memory of each process with its children."""
         return {name: proportional_bytes(process.pid) for name, process in self._started.items()}

@@ -15,6 +15,18 @@ def proportional_bytes(pid: int) -> int:
     return _own(pid) + sum(proportional_bytes(child) for child in _children(pid))
 
 
+def open_files(pid: int) -> int:
+    """Open file descriptors of a process and its descendants."""
+    return sum(_open_files(one) for one in family(pid))
+
+
+def _open_files(pid: int) -> int:
+    try:
+        return len(os.listdir(PROC / str(pid) / "fd"))
+    except OSError:
+        return 0
+
+
 def family(pid: int) -> list[int]:
     """A process and its living descendants, parents first."""
     return [pid, *(one for child in _children(pid) for one in family(child))]
