@@ -19,6 +19,7 @@ from tests.hostile.decoding import Outcome, outcome
 from tests.hostile.fuzzing import fuzzed
 
 MAX_PEAK_BYTES = 300_000_000
+_DAYS = ("a-day.flac", "a-day.opus")
 
 
 async def _decoded(files: Mapping[str, bytes]) -> tuple[str, dict[str, Outcome]]:
@@ -33,7 +34,7 @@ def _bombs() -> dict[str, bytes]:
 
 def _table(sandbox: str, ends: Mapping[str, Outcome], touched: Touched) -> str:
     codes = Counter(end.code for end in ends.values())
-    slowest = max(ends, key=lambda name: ends[name].duration_s if name not in _bombs() else 0)
+    slowest = max((name for name in ends if name not in _DAYS), key=lambda name: ends[name].duration_s)
     largest = max(ends, key=lambda name: ends[name].peak_bytes)
     rows = [
         ("files", f"{len(ends)}"),
@@ -42,7 +43,7 @@ def _table(sandbox: str, ends: Mapping[str, Outcome], touched: Touched) -> str:
         ("decoders that died", f"{codes['crashed']}"),
         ("most memory of a decoder", f"{ends[largest].peak_bytes / 1e6:.0f} MB ({largest})"),
         ("longest, apart from the two below", f"{ends[slowest].duration_s:.1f} s ({slowest})"),
-        *((name, _bomb(ends[name])) for name in _bombs()),
+        *((name, _bomb(ends[name])) for name in _DAYS),
         ("locked in by", sandbox),
     ]
     return "\n".join(("| measured | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)))
