@@ -13,6 +13,7 @@ import httpx
 
 REQUEST_TIMEOUT_S = 30.0
 PAUSE_S = 0.7
+LOOK_AGAIN_S = 2.0
 IN_FLIGHT = "key_in_flight"
 Json = dict[str, Any]
 
@@ -83,7 +84,7 @@ class Caller:
                 return None
             if wanted(answer.body):
                 return answer.body
-            time.sleep(PAUSE_S)
+            time.sleep(LOOK_AGAIN_S)
         return None
 
     def close(self) -> None:

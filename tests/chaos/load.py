@@ -15,7 +15,7 @@ from tests.chaos.plan import Script, Upload
 from tests.chaos.sounds import recording, rubbish
 from tests.chaos.told import Notebook, Told
 
-CLIENTS = 10
+CLIENTS = 40
 ENDED = frozenset({"completed", "failed", "cancelled"})
 VOCABULARY = {
     Script.CRASH: "stub:crash-from=0-until=1",

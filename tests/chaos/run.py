@@ -133,7 +133,7 @@ class _Run:
         begun_s = time.monotonic()
         load = threading.Thread(target=self._load.run, args=(self._plan.uploads, begun_s), name="load")
         load.start()
-        self._nemesis.run(begun_s)
+        self._nemesis.run(begun_s, self._plan.minutes * 60)
         healed_s = time.monotonic()
         self._nemesis.heal()
         self._disturber.stop()
