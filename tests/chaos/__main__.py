@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ def main() -> None:
         port_base=options.port_base,
         folder=Path(CHECKOUT) / "out" / "chaos" / name,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that the stack goes, too
     begun = time.monotonic()
 
     def say(line: str) -> None:
