@@ -5,6 +5,7 @@
 #   make up | down     the local stack
 #   make test | check | bench
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
+#   make chaos-guards  take the product's guards out one by one and see the checker find what they prevent
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
@@ -19,7 +20,7 @@ RUN := .venv/bin/python
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench bench-rebuild chaos hostile hostile-text fuzz outages crash-points lock
+.PHONY: setup demo up down test check bench bench-rebuild chaos chaos-guards hostile hostile-text fuzz outages crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -54,6 +55,9 @@ bench-rebuild: setup
 chaos: setup
 	@exec $(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
+
+chaos-guards: setup
+	@exec $(RUN) -m pytest -v -s tests/chaos/guards.py
 
 hostile: setup
 	@exec $(RUN) -m tests.hostile corpus

@@ -22,10 +22,11 @@ from api.accounts.keys import create_key
 from local import supervisor
 from local.engines import ENGINES
 from local.engines.program import Program
-from local.errors import NotRunning
+from local.errors import LocalError, NotRunning
 from local.processes import PROCESSES, probe_process, process_program
 from local.readiness import PROBE_ERRORS
 from local.stack import Stack
+from runtime.errors import Unavailable
 from tests.chaos.plan import DISKS, TENANTS, TWINNED
 
 SETTINGS = {
@@ -40,6 +41,7 @@ SETTINGS = {
 EVERYTHING_STAYS = {"min.compaction.lag.ms": "86400000", "max.compaction.lag.ms": "172800000", "segment.ms": "86400000"}
 DISK_MB = {"s3": 2_000, "temporary": 300}
 ADMIN_TIMEOUT_S = 60.0
+STARTS = 3
 TWIN = "-twin"
 FULL_SLACK_BYTES = 4_096
 
@@ -87,7 +89,7 @@ class World(Stack):
     def begin(self) -> None:
         """Everything up, disks and topics as a run wants them, a key for each tenant."""
         self._mount_disks()
-        self.start()
+        self._start_patiently()
         shared = self.shared_settings()
         resource = ConfigResource(ResourceType.TOPIC, "transcripts")
         for name, value in EVERYTHING_STAYS.items():
@@ -171,6 +173,16 @@ class World(Stack):
     def _programs(self) -> list[Program]:
         site, shared = self.site, self.shared_settings()
         return super()._programs() + [_twin(process_program(PROCESSES[name], site, shared)) for name in TWINNED]
+
+    def _start_patiently(self) -> None:
+        """On a machine that many share an engine may answer too late for the first try."""
+        for tries_left in reversed(range(STARTS)):
+            try:
+                self.start()
+                return
+            except (Unavailable, LocalError):
+                if not tries_left:
+                    raise
 
     def _mount_disks(self) -> None:
         folders = {"s3": self.layout.data / "s3", "temporary": self.layout.temporary}

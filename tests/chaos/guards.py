@@ -1,7 +1,8 @@
 """The checker can fail: with a guard of the product taken out it finds what the guard prevents, with it nothing.
 
 Random faults would find these too rarely, so each is led to the moment at which the guard is needed: inputs that come
-twice, a crash between commit and publication, a consumer that wakes up with an old batch in its hands.
+twice, a crash between commit and publication, a consumer that wakes up with an old batch in its hands. Not collected
+by itself, because it takes a minute: `make chaos-guards` runs it.
 """
 
 import json
@@ -172,7 +173,7 @@ def test_a_consumer_that_wakes_with_an_old_batch(scene: Scene, guard: str, found
     (gate / "closed").touch()
     name = {"PALIMPSEST_INSTANCE_ID": "the-same"}
     scene.send(*(job.upload() for job in scene.jobs))
-    with _process(scene, ASSEMBLER, "none"), _process(scene, PROJECTOR, guard, CHAOS_GATE=str(gate), **name) as old:
+    with _process(scene, ASSEMBLER, "none"), _process(scene, PROJECTOR, guard, **{GATE: str(gate)}, **name) as old:
         until((gate / "waiting").exists, TIMEOUT_S, "a batch waits before the gate")
         scene.send(*(job.cancelled() for job in scene.jobs))
         with _process(scene, PROJECTOR, guard, **name):
@@ -182,4 +183,3 @@ def test_a_consumer_that_wakes_with_an_old_batch(scene: Scene, guard: str, found
             (gate / "closed").unlink()
             assert old.wait(TIMEOUT_S) != 0, "who was replaced ends"
     assert _found(scene.violations()) == found
-    assert GATE == "CHAOS_GATE"
