@@ -4,6 +4,8 @@ In: any ASGI app. Out: the same app, wrapped, so that answers of the router itse
 The log never holds a query string, a file name or text: paths are logged as their template.
 """
 
+import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
@@ -34,6 +36,7 @@ _HEADERS: dict[bytes, bytes] = {
     b"content-security-policy": _CONTENT_POLICY.encode(),
     b"cache-control": b"no-store",
 }
+_UNAVAILABLE = 503
 _QUIET = frozenset({"/health", "/ready", "/metrics"})
 
 log = logger("api.access")
@@ -71,8 +74,29 @@ class Traced:
         with structlog.contextvars.bound_contextvars(request_id=identity):
             try:
                 await self._app(scope, Paced(receive), answered)
+            except asyncio.CancelledError:
+                # The server ends and gives no more time. Nobody knows what became of the request: nothing broke.
+                if status:
+                    raise
+                await _ending(answered, identity)
             finally:
                 _logged(scope, status, time.monotonic() - began)
+
+
+async def _ending(send: Send, identity: str) -> None:
+    """503, for a request that was still at work when the server ended."""
+    body = {
+        "type": "/problems/unavailable",
+        "title": "A part of the service is away",
+        "status": _UNAVAILABLE,
+        "detail": "The server was stopped before it could answer.",
+        "instance": identity,
+        "code": "unavailable",
+        "errors": [],
+    }
+    headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": _UNAVAILABLE, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
 def _logged(scope: Scope, status: int, elapsed_s: float) -> None:
