@@ -56,14 +56,21 @@ class SearchEngine:
         """Creates an index and points the alias at it where there is none."""
         try:
             if not self._client.indices.exists(index=self.name(index)):
-                with crash_point("index.create"):
-                    self._client.indices.create(index=self.name(index), body=dict(body))
+                self._create(index, body)
             if not self._client.indices.exists_alias(name=self.name(alias)):
                 with crash_point("index.alias"):
                     self._client.indices.put_alias(index=self.name(index), name=self.name(alias))
         except TransportError as error:
+            raise Unavailable(f"OpenSearch: {_kind(error)}") from error
+
+    def _create(self, index: str, body: Mapping[str, Any]) -> None:
+        """An attempt that timed out may have succeeded, and the client's next one finds the index; so may another's."""
+        try:
+            with crash_point("index.create"):
+                self._client.indices.create(index=self.name(index), body=dict(body))
+        except TransportError as error:
             if "resource_already_exists" not in str(error):
-                raise Unavailable(f"OpenSearch: {_kind(error)}") from error
+                raise
 
     def alias_target(self, alias: str) -> str | None:
         """The index that an alias stands for, without prefix; None where there is no such alias."""
