@@ -13,6 +13,7 @@ from streams.assembler.completion import Failure, end_failed
 from streams.assembler.decision import Decision, machine
 from streams.assembler.job import DIARIZATION_FAILED
 from streams.assembler.state import Answer, AnswerKept, AssemblyOrder, AssemblyOrdered, Change, Chunk, State, Status
+from streams.assembler.words import storable
 
 TRANSCRIPTION_FAILED = "transcription_failed"
 
@@ -27,7 +28,7 @@ def answer(record: records.TranscriptionRecord) -> Answer:
                 ok=True,
                 language=record.language,
                 language_probability=record.language_probability,
-                text=" ".join(passage.text.strip() for passage in record.passages if passage.text.strip()),
+                text=storable(" ".join(passage.text.strip() for passage in record.passages if passage.text.strip())),
                 warnings=record.warnings,
                 made_by=record.made_by,
             )

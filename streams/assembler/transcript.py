@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from schemas.values import Passage, Segment, Speaker, Word
 from streams.assembler.turns import Turn, TurnIndex
-from streams.assembler.words import ends_sentence, fill_times, join, mean_confidence, split
+from streams.assembler.words import ends_sentence, fill_times, join, mean_confidence, split, storable
 
 NEAREST_TURN_MS = 1_000  # a word beside a turn by at most this belongs to it
 PAUSE_MS = 1_000
@@ -94,7 +94,8 @@ def _spoken(passages: Sequence[Passage], main: str | None) -> list[Spoken]:
 def _timed(passage: Passage) -> tuple[Word, ...]:
     """A passage's words; where no aligner ran, its text spread over its span."""
     words = passage.words or tuple(Word(text=token) for token in split(passage.text, passage.language))
-    return fill_times([word for word in words if word.text.strip()], passage.start_ms, passage.end_ms)
+    clean = [word if "\0" not in word.text else replace(word, text=storable(word.text)) for word in words]
+    return fill_times([word for word in clean if word.text.strip()], passage.start_ms, passage.end_ms)
 
 
 def _assigned(spoken: list[Spoken], turns: TurnIndex) -> list[Spoken]:

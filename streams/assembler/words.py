@@ -17,6 +17,11 @@ _ATOM = re.compile(r"[A-Za-z0-9À-ɏ]+(?:['’.,-][A-Za-z0-9À-ɏ]+)*|\s+|.", re
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
+def storable(text: str) -> str:
+    """Text without the one character that no database takes; byte tokens of a model can make it."""
+    return text.replace("\0", "")
+
+
 def normal(text: str) -> str:
     """What of a word is compared: letters and digits, without case."""
     return _NOT_WORD.sub("", text).casefold() or text.strip()

@@ -164,3 +164,10 @@ def test_laws_of_segments(lines: list[str], spoken: list[Turn]) -> None:
 def test_overlapped_time(start: int, end: int, shared: int) -> None:
     index = TurnIndex(turns((0, 1_500, "a"), (1_000, 2_000, "b")))
     assert index.overlapped(start, end) == shared
+
+
+def test_what_no_database_takes_is_left_out() -> None:
+    """Byte tokens of a model can make a NUL, and a fact that holds one could never be projected."""
+    made = transcript([passage("One\0two \0 three.", 0)], [], None, {})
+    assert [segment.text for segment in made.segments] == ["Onetwo three."]
+    assert [word.text for segment in made.segments for word in segment.words] == ["Onetwo", "three."]
