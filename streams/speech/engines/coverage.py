@@ -16,6 +16,12 @@ WINDOW_MS = 15_000  # shorter than the first try's, which is why the second may 
 MISSING_MIN_MS = 2_000  # less is a breath, a laugh, or the end of a word
 WORD_REACH_MS = 500  # an aligner's word may be longer than it says
 RECOVERED = "recovered"
+SPARSE = "sparse"
+# Slower than anybody speaks: the model gave up in the middle of a window, and its few words were stretched over it.
+SIGNS_PER_S_MIN = 6.0
+UNSPACED_SIGNS_PER_S_MIN = 2.0
+SPARSE_MIN_MS = 8_000
+GAIN_MIN = 1.3  # so much more text makes a second try the better one
 # A second try is not asked unless there is reason to believe it.
 AVG_LOGPROB_MIN = -0.8
 NO_SPEECH_MAX = 0.5
@@ -34,6 +40,35 @@ def missing(speech: Sequence[Span], words: Iterable[Span]) -> list[Span]:
             at = max(at, word.end_ms)
         bare.append(Span(start_ms=at, end_ms=max(at, heard.end_ms)))
     return [part for span in bare if span.length_ms >= MISSING_MIN_MS for part in _equal_parts(span)]
+
+
+def is_sparse(passage: Passage, speech: Sequence[Span]) -> bool:
+    """Whether there is far less text than the speech under it would hold; `speech` is in the recording."""
+    window = Span(start_ms=passage.start_ms, end_ms=passage.end_ms)
+    heard_ms = sum(max(0, span.overlap(window).length_ms) for span in joined(speech))
+    least = UNSPACED_SIGNS_PER_S_MIN if passage.language in UNSPACED_LANGUAGES else SIGNS_PER_S_MIN
+    return heard_ms >= SPARSE_MIN_MS and signs(passage) * 1000 < least * heard_ms
+
+
+def signs(*passages: Passage) -> int:
+    """Letters and digits of the text."""
+    return sum(character.isalnum() for passage in passages for character in passage.text)
+
+
+def parts(window: Span, cut: tuple[Span, Span] | None) -> list[Span]:
+    """A window in shorter ones: at a pause near its middle, else in equal parts."""
+    half = Span(start_ms=window.start_ms, end_ms=window.start_ms + window.length_ms // 2)
+    return list(cut) if cut else [half, Span(start_ms=half.end_ms, end_ms=window.end_ms)]
+
+
+def replaced(first: Sequence[Passage], sparse: Sequence[Passage], second: Sequence[Passage]) -> list[Passage]:
+    """Sparse passages give way to what a second try of their windows found, where that is much more; else they stay."""
+    out = [passage for passage in first if passage not in sparse]
+    for passage in sparse:
+        inside = [p for p in second if p.start_ms >= passage.start_ms and p.end_ms <= passage.end_ms]
+        better = signs(*inside) >= GAIN_MIN * signs(passage)
+        out.extend(inside if better else [replace(passage, flags=(*passage.flags, SPARSE))])
+    return sorted(out, key=lambda passage: (passage.start_ms, passage.end_ms))
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:

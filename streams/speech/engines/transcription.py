@@ -48,6 +48,7 @@ class Listened:
     core: NDArray[np.float32]
     speech: list[Span]
     prompt: Prompt
+    language: str | None = None  # known from a first try
 
     @property
     def effort(self) -> Effort:
@@ -105,6 +106,14 @@ class Found:
         return Kept(span=row.window.span, keep=self.keep, language=row.language, ladder=ladder, halved=row.halved)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Doubt:
+    """What a first try left open: passages with too little text, and windows of the core to try again."""
+
+    sparse: Sequence[Passage] = ()
+    windows: Sequence[Span] = ()
+
+
 class Transcriber:
     """Runs batches of chunks through the models."""
 
@@ -141,19 +150,17 @@ class Transcriber:
     def _transcribed(self, chunks: Sequence[ChunkAudio]) -> list[Transcription]:
         listened = self._listened(chunks)
         first = self._passages(listened, _windows(listened))
-        missed = [
-            _window(listened[place], place, span)
-            for place, passages in enumerate(first)
-            if listened[place].effort.covers and not listened[place].chunk.options.translate
-            for span in _missed(listened[place], passages)
-        ]
-        second = self._passages(listened, missed)
+        doubted = [_doubted(one, found) for one, found in zip(listened, first, strict=True)]
+        again = self._passages(
+            [replace(one, language=_language_of(found)) for one, found in zip(listened, first, strict=True)],
+            [_window(listened[place], place, span) for place, doubt in enumerate(doubted) for span in doubt.windows],
+        )
         return [
             transcription(
-                coverage.merged(found, [replace(p, flags=(*p.flags, coverage.RECOVERED)) for p in again if _good(p)]),
+                _with_second_tries(found, doubt, second),
                 (*prompts.prompt_warnings(one.prompt), *self._aligner_warnings(found)),
             )
-            for one, found, again in zip(listened, first, second, strict=True)
+            for one, found, doubt, second in zip(listened, first, doubted, again, strict=True)
         ]
 
     def _aligner_warnings(self, passages: Sequence[Passage]) -> list[JobWarning]:
@@ -191,7 +198,7 @@ class Transcriber:
         rows: list[Row] = []
         for place, of in enumerate(listened):
             mine = [(w, e, p) for w, (e, p) in zip(found, heard, strict=True) if w.place == place]
-            spoken = _languages(of.chunk, [(window, probabilities) for window, _, probabilities in mine])
+            spoken = _languages(of, [(window, probabilities) for window, _, probabilities in mine])
             rows.extend(
                 Row(window=window, origin=window.span, encoding=encoding, language=language, of=of)
                 for (window, encoding, _), candidates in zip(mine, spoken, strict=True)
@@ -292,14 +299,29 @@ def _window(of: Listened, place: int, span: Span) -> Window:
     return Window(place=place, span=span, samples=samples, input_samples=total)
 
 
-def _missed(of: Listened, passages: Sequence[Passage]) -> list[Span]:
-    """Windows of speech without words, where words have times and another window than before can be tried."""
-    words = [word for passage in passages for word in passage.words]
-    if any(word.start_ms is None for word in words):
-        return []
-    timed = [Span(start_ms=word.start_ms or 0, end_ms=word.end_ms or 0).shifted(-of.chunk.start_ms) for word in words]
-    tried = set(windows(of.speech))
-    return [span for span in coverage.missing(of.speech, timed) if span not in tried]
+def _doubted(of: Listened, passages: Sequence[Passage]) -> Doubt:
+    """Speech without words, and passages with too few, where the job is worth a second try."""
+    chunk = of.chunk
+    timed = all(word.start_ms is not None for passage in passages for word in passage.words)
+    if not of.effort.covers or chunk.options.translate or not timed:
+        return Doubt()
+    speech = [span.shifted(chunk.start_ms) for span in of.speech]
+    sparse = [passage for passage in passages if coverage.is_sparse(passage, speech)]
+    spoken = [passage for passage in passages if passage not in sparse]
+    words = [Span(start_ms=w.start_ms or 0, end_ms=w.end_ms or 0) for p in spoken for w in p.words]
+    under = [Span(start_ms=passage.start_ms, end_ms=passage.end_ms) for passage in sparse]
+    tried = {span.shifted(chunk.start_ms) for span in windows(of.speech)}
+    again = [part for span in under for part in coverage.parts(span, halves(span, speech))]
+    missed = [span for span in coverage.missing(speech, [*words, *under]) if span not in tried]
+    return Doubt(sparse=sparse, windows=[span.shifted(-chunk.start_ms) for span in (*again, *missed)])
+
+
+def _with_second_tries(first: Sequence[Passage], doubt: Doubt, second: Sequence[Passage]) -> list[Passage]:
+    """The passages of a chunk, with what is to be believed of the second tries."""
+    found = [replace(passage, flags=(*passage.flags, coverage.RECOVERED)) for passage in second if _good(passage)]
+    better = coverage.replaced(first, doubt.sparse, found)
+    apart = [p for p in found if not any(p.start_ms >= s.start_ms and p.end_ms <= s.end_ms for s in doubt.sparse)]
+    return coverage.merged(better, apart)
 
 
 def _good(passage: Passage) -> bool:
@@ -308,12 +330,16 @@ def _good(passage: Passage) -> bool:
     return sure and "repetitive" not in passage.flags
 
 
-def _languages(chunk: ChunkAudio, found: Sequence[tuple[Window, dict[str, float]]]) -> list[list[Language]]:
+def _language_of(passages: Sequence[Passage]) -> str | None:
+    return transcription(passages, ()).language
+
+
+def _languages(of: Listened, found: Sequence[tuple[Window, dict[str, float]]]) -> list[list[Language]]:
     """The languages each window is decoded in: one, or two where a lone window is unclear."""
-    asked = chunk.options.language
+    asked = of.chunk.options.language or of.language
     if asked is not None:
         return [[Language(code=asked, probability=p.get(asked, 0.0))] for _, p in found]
-    allowed = [languages.among(p, chunk.options.languages) for _, p in found]
+    allowed = [languages.among(p, of.chunk.options.languages) for _, p in found]
     if len(found) == 1:
         return [languages.rivals(allowed[0])]
     heard = [Heard(length_ms=w.span.length_ms, probabilities=p) for (w, _), p in zip(found, allowed, strict=True)]

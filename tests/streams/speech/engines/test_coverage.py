@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.values import Passage, Timing, Word
-from streams.speech.engines.coverage import MISSING_MIN_MS, WINDOW_MS, WORD_REACH_MS, merged, missing, split
+from streams.speech.engines.coverage import (
+    MISSING_MIN_MS,
+    SPARSE,
+    WINDOW_MS,
+    WORD_REACH_MS,
+    is_sparse,
+    merged,
+    missing,
+    parts,
+    replaced,
+    split,
+)
 from streams.speech.engines.spans import Span
 
 
@@ -82,3 +93,25 @@ def test_recovered_words_stand_where_they_were_said() -> None:
     assert all(
         part.start_ms <= (w.start_ms or 0) <= (w.end_ms or 0) <= part.end_ms for part in found for w in part.words
     )
+
+
+def test_few_words_over_much_speech_are_sparse() -> None:
+    few = passage(("so", 0, 500), ("we", 9_000, 18_000))
+    assert is_sparse(few, [span(0, 18_000)])
+    assert not is_sparse(few, [span(0, 500), span(9_000, 10_000)]), "most of it is silence"
+    many = passage(*((f"word{n}", 600 * n, 600 * n + 500) for n in range(30)))
+    assert not is_sparse(many, [span(0, 18_000)])
+
+
+def test_a_sparse_passage_gives_way_to_much_more_text_only() -> None:
+    few = passage(("so", 0, 500), ("we", 9_000, 18_000))
+    more = passage(("so", 0, 500), ("what", 600, 900), ("shall", 1_000, 1_300), ("we", 9_000, 9_300))
+    other = passage(("yes", 20_000, 20_300))
+    assert replaced([few, other], [few], [more]) == [more, other]
+    [kept, _] = replaced([few, other], [few], [passage(("so", 0, 500))])
+    assert kept.text == few.text and SPARSE in kept.flags
+
+
+def test_a_window_is_tried_in_parts_cut_at_its_pause() -> None:
+    assert parts(span(0, 20_000), None) == [span(0, 10_000), span(10_000, 20_000)]
+    assert parts(span(0, 20_000), (span(0, 7_000), span(8_000, 20_000))) == [span(0, 7_000), span(8_000, 20_000)]
