@@ -32,7 +32,7 @@ def _free_port_base() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_short_run_keeps_every_promise(tmp_path: Path) -> None:
     place = Place(home=CHECKOUT / ".palimpsest" / "chaos-test", port_base=_free_port_base(), folder=tmp_path / "run")
     result = run(plan(SEED, MINUTES, JOBS), place, print)
