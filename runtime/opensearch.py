@@ -22,6 +22,9 @@ REQUEST_TIMEOUT_S = 30.0
 RETRIES = 2
 MERGE_TIMEOUT_S = 3_600
 _OK = frozenset({200, 201, 409})
+_BAD_DOCUMENT = 400
+# Says that the index is of another shape than the program, not that a document is bad.
+_OTHER_SHAPE = "strict_dynamic_mapping_exception"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,14 @@ class Document:
     version: int
     routing: str
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A document that the engine will never take as it is; the reason is a kind of error, without its text."""
+
+    id: str
+    reason: str
 
 
 class SearchEngine:
@@ -108,13 +119,15 @@ class SearchEngine:
         """Makes what was written findable now."""
         self._guarded(lambda: self._client.indices.refresh(index=self.name(index)))
 
-    def write(self, alias: str, documents: Sequence[Document], refresh: bool = False) -> None:
-        """Writes documents whole, newest version wins; raises Unavailable if any was not taken.
+    def write(self, alias: str, documents: Sequence[Document], refresh: bool = False) -> Sequence[Refusal]:
+        """Writes documents whole, newest version wins; those that are refused for good.
+
+        Raises Unavailable if any was not taken for another reason: a full disk, a busy engine, an index of other shape.
 
         The name must be an alias: writing to a deleted index would make a new one without our mappings.
         """
         if not documents:
-            return
+            return ()
         lines: list[Mapping[str, Any]] = []
         for document in documents:
             action = {
@@ -133,10 +146,12 @@ class SearchEngine:
             )
         )
         failed = [item["index"] for item in answer["items"] if item["index"]["status"] not in _OK]
-        if failed:
-            # The reason quotes the document: only its kind is told.
-            first = f"status {failed[0]['status']}, {failed[0].get('error', {}).get('type', 'no reason')}"
-            raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {first}")
+        # The reason quotes the document: only its kind is told.
+        kinds = [(item["_id"], item["status"], item.get("error", {}).get("type", "no reason")) for item in failed]
+        waiting = [f"status {status}, {kind}" for _, status, kind in kinds if not _refused(status, kind)]
+        if waiting:
+            raise Unavailable(f"OpenSearch took {len(documents) - len(failed)} of {len(documents)}: {waiting[0]}")
+        return [Refusal(id=name, reason=kind) for name, _, kind in kinds]
 
     def search(self, index: str, body: Mapping[str, Any], routing: str | None = None) -> Mapping[str, Any]:
         """The engine's answer to a query built by code; an index that is not there yet raises Unavailable."""
@@ -185,6 +200,10 @@ class SearchEngine:
             if isinstance(error, NotFoundError):
                 raise
             raise Unavailable(f"OpenSearch: {_kind(error)}") from error
+
+
+def _refused(status: int, kind: str) -> bool:
+    return status == _BAD_DOCUMENT and kind != _OTHER_SHAPE
 
 
 def _kind(error: TransportError) -> str:

@@ -102,6 +102,11 @@ search_pending = Gauge(
     "Segments whose search document is behind the view, counted up to 10,000",
     namespace=NAMESPACE,
 )
+documents_refused = Counter(
+    "documents_refused",
+    "Search documents that the engine refused for good; their segments are not found",
+    namespace=NAMESPACE,
+)
 documents_indexed = Counter("documents_indexed", "Search documents written", namespace=NAMESPACE)
 objects_deleted = Counter("objects_deleted", "Objects deleted by sweeps", ["reason"], namespace=NAMESPACE)
 

@@ -8,19 +8,29 @@ A document is whole and carries its version, so it does not matter who writes it
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from projections.rebuilding.indexes import SEARCH, changing, settle
+from projections.rebuilding.refusals import Refused, note, write_documents
 from projections.rebuilding.versions import State, Version, add_next, find, run
 from projections.search.documents import SegmentDocument, Source
 from projections.search.index import ALIAS, index_body, index_of, writers_alias
 from projections.search.indexer import bulks
-from projections.search.sources import documents, outgoing, sources
+from projections.search.sources import documents, sources
 from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, load_sql
 
 PAGE_SEGMENTS = 1_000
 WRITERS = 2
 Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Page:
+    """Documents under way, and what becomes of them."""
+
+    made: list[SegmentDocument]
+    written: Future[list[Refused]]
 
 
 class IndexBuild:
@@ -56,11 +66,11 @@ class IndexBuild:
         """Writes every segment after the place where the last run stopped; reports how many of about how many."""
         place, done = (self._version.job_id, self._version.segment_id), 0
         total = int(run(self._conn, "segments").fetchone()[0])
-        pages: deque[tuple[Future[None], tuple[str, str]]] = deque()
+        pages: deque[tuple[_Page, tuple[str, str]]] = deque()
         with ThreadPoolExecutor(WRITERS) as pool:
             while found := self._after(place):
                 place, done = (found[-1].job_id, found[-1].segment_id), done + len(found)
-                pages.append((pool.submit(self._write, documents(self._conn, found)), place))
+                pages.append((self._page_of(pool, documents(self._conn, found)), place))
                 if len(pages) > WRITERS:
                     self._passed(*pages.popleft())
                 report(done, max(total, done))
@@ -71,15 +81,18 @@ class IndexBuild:
         values = {"job_id": place[0], "segment_id": place[1], "limit": PAGE_SEGMENTS}
         return sources(self._conn, self._page, values)
 
-    def _passed(self, page: Future[None], place: tuple[str, str]) -> None:
+    def _page_of(self, pool: ThreadPoolExecutor, made: list[SegmentDocument]) -> "_Page":
+        return _Page(made=made, written=pool.submit(self._write, made))
+
+    def _passed(self, page: "_Page", place: tuple[str, str]) -> None:
         """The place may be noted when its page, and every one before it, is written."""
-        page.result()
+        note(self._conn, self.version, page.made, page.written.result())
         values = {"projection": SEARCH, "version": self.version, "job_id": place[0], "segment_id": place[1]}
         run(self._conn, "note_place", **values)
 
-    def _write(self, made: list[SegmentDocument]) -> None:
-        for bulk in bulks(made):
-            self._engine.write(writers_alias(self.version), [outgoing(each) for each in bulk])
+    def _write(self, made: list[SegmentDocument]) -> list[Refused]:
+        alias = writers_alias(self.version)
+        return [refused for bulk in bulks(made) for refused in write_documents(self._engine, alias, bulk)]
 
 
 def switch_index(conn: Connection, engine: SearchEngine, number: int) -> None:

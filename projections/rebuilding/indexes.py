@@ -33,11 +33,11 @@ def changing(conn: Connection) -> Iterator[None]:
         yield
 
 
-def written(conn: Connection) -> list[str]:
-    """Aliases of all indices that are kept up to date, the live one last: what it shows, the others hold already."""
+def written(conn: Connection) -> list[int]:
+    """All versions that are kept up to date, the live one last: what it shows, the others hold already."""
     found = [version for version in versions(conn) if version.projection == SEARCH]
     found.sort(key=lambda version: version.state is State.LIVE)
-    return [writers_alias(version.version) for version in found]
+    return [version.version for version in found]
 
 
 def settle(conn: Connection, engine: SearchEngine) -> None:

@@ -61,3 +61,21 @@ LIMIT %(limit)s;
 
 -- name: segments  about how many there are, without counting
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'transcript_segment'::regclass;
+
+-- name: forget_refused  what was taken after all, or is to be noted anew
+DELETE FROM search_refused AS refused
+USING unnest(%(job_ids)s::text[], %(segment_ids)s::text[]) AS written (job_id, segment_id)
+WHERE refused.projection = %(projection)s AND refused.version = %(version)s
+  AND refused.job_id = written.job_id AND refused.segment_id = written.segment_id;
+
+-- name: note_refused
+INSERT INTO search_refused (projection, version, job_id, segment_id, reason)
+SELECT %(projection)s, %(version)s, *
+FROM unnest(%(job_ids)s::text[], %(segment_ids)s::text[], %(reasons)s::text[])
+ON CONFLICT (version, job_id, segment_id) DO UPDATE SET reason = excluded.reason;
+
+-- name: mark_refused  those that are not marked anyway
+INSERT INTO search_pending (job_id, segment_id, partition, mark)
+SELECT job_id, segment_id, %(partition)s, nextval('search_mark')
+FROM (SELECT DISTINCT job_id, segment_id FROM search_refused) AS refused
+ON CONFLICT (job_id, segment_id) DO NOTHING;

@@ -12,3 +12,16 @@ CREATE TABLE IF NOT EXISTS view_versions (
     changed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (projection, version)
 );
+
+-- Segments whose document a version of the search index refuses, and shows without content; what is said of why is the
+-- engine's kind of error.
+CREATE TABLE IF NOT EXISTS search_refused (
+    projection text NOT NULL,
+    version int NOT NULL,
+    job_id text NOT NULL,
+    segment_id text NOT NULL,
+    reason text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (version, job_id, segment_id),
+    FOREIGN KEY (projection, version) REFERENCES view_versions ON DELETE CASCADE
+);

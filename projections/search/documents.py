@@ -8,7 +8,7 @@ Knows no engine and no database.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from projections.search.marks import plain
@@ -60,6 +60,12 @@ def document(source: Source, speakers: Speakers) -> SegmentDocument | None:
     if source.erased_tenant_id is not None and source.erased_seq is not None:
         return _gone(source, source.erased_tenant_id, source.erased_seq)
     return None
+
+
+def emptied(document: SegmentDocument) -> SegmentDocument:
+    """The same without content: what is shown of a segment that cannot be indexed is nothing, not an old text."""
+    kept = {name: document.body[name] for name in ("tenant_id", "job_id", "segment_id")}
+    return replace(document, body=kept | {"deleted": True})
 
 
 def _whole(source: Source, tenant_id: str, version: int, speakers: Speakers) -> SegmentDocument:

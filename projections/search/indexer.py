@@ -2,7 +2,8 @@
 
 In: marks in `search_pending`, rows of the view `transcripts`. Out: documents in OpenSearch, and marks struck off.
 It runs beside the consumer loop with a connection of its own, so that the views never wait for the search engine;
-while that is away, marks wait. Killed anywhere, it only does some work again.
+while that is away, marks wait; a document that it refuses holds up no other. Killed anywhere, it only does some work
+again.
 """
 
 import threading
@@ -10,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from projections.rebuilding.indexes import settle, writing, written
+from projections.rebuilding.refusals import Refused, note, try_again, write_documents
 from projections.search.documents import SegmentDocument, Source
-from projections.search.sources import documents, outgoing, read_quickly, sources
+from projections.search.index import writers_alias
+from projections.search.sources import documents, read_quickly, sources
 from runtime import telemetry
 from runtime.errors import Unavailable
-from runtime.faults import crash_point
 from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.telemetry import logger
@@ -60,6 +62,7 @@ class Indexer:
         self._dsn = dsn
         self._sql = load_sql("projections.search")
         self._partitions: frozenset[int] = frozenset()
+        self._refused_tried = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._error: BaseException | None = None
@@ -112,11 +115,18 @@ class Indexer:
         settle(conn, self._engine)
         while not self._stopping.is_set():
             self._wake.clear()
+            self._try_refused_again(conn)
             while self._one_batch(conn, pace.segments) and not self._stopping.is_set():
                 pace = Pace()
             pace = Pace()
             self._wake.wait(IDLE_S)
         return pace
+
+    def _try_refused_again(self, conn: Connection) -> None:
+        """Once: the next start comes with another program, or with another engine."""
+        if self._partitions and not self._refused_tried:
+            try_again(conn, self._partitions)
+            self._refused_tried = True
 
     def _one_batch(self, conn: Connection, limit: int) -> bool:
         """Indexes the oldest marks, in every version of the index; False when there were none."""
@@ -125,16 +135,20 @@ class Indexer:
             if not behind.sources:
                 telemetry.search_pending.set(0)
                 return False
-            for alias in written(conn):
-                for bulk in bulks(behind.documents):
-                    with crash_point("documents.write"):
-                        self._engine.write(alias, [outgoing(each) for each in bulk])
+            for version in written(conn):
+                self._write(conn, version, behind.documents)
         with transaction(conn, "marks.strike"):
             conn.execute(self._sql["strike"].encode(), _columns(behind.sources))
         waiting = conn.execute(self._sql["waiting"].encode(), {"partitions": list(self._partitions)}).fetchone()
         telemetry.search_pending.set(waiting[0] if waiting else 0)
         telemetry.documents_indexed.inc(len(behind.documents))
         return True
+
+    def _write(self, conn: Connection, version: int, made: Sequence[SegmentDocument]) -> None:
+        refused: list[Refused] = []
+        for bulk in bulks(made):
+            refused += write_documents(self._engine, writers_alias(version), bulk)
+        note(conn, version, made, refused)
 
     def documents(self, conn: Connection, limit: int) -> Behind:
         """The oldest marks of our partitions, and the documents they ask for as the view stands now."""

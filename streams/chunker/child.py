@@ -30,6 +30,7 @@ from streams.chunker.frames import (
     Frame,
     Ready,
     Rejected,
+    Working,
     body_size,
     pack,
     unpack,
@@ -66,7 +67,11 @@ def serve(line: socket.socket) -> int:
     if request is None:
         return 0
     mouth = _Mouth(line)
-    budget = Budget(request.max_audio_s, lambda: mouth.say(_rejected(refused("too_complex"))))
+    budget = Budget(
+        request.max_audio_s,
+        working=lambda: mouth.say(Working()),
+        spent=lambda: mouth.say(_rejected(refused("too_complex"))),
+    )
     with os.fdopen(file, "rb", buffering=0) as source:
         for frame in answer(source, request):
             mouth.say(frame)

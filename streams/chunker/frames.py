@@ -54,6 +54,11 @@ class ChunkEncoded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """Nothing to say yet, but the processor is at work; may come before any other frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The file is decoded to its end."""
 
@@ -68,7 +73,7 @@ class Rejected:
     message: str
 
 
-Frame = Ready | DecodeRequest | Opened | ChunkEncoded | Finished | Rejected
+Frame = Ready | DecodeRequest | Opened | ChunkEncoded | Finished | Rejected | Working
 _KINDS: Mapping[int, type[Frame]] = {
     1: Ready,
     2: DecodeRequest,
@@ -76,6 +81,7 @@ _KINDS: Mapping[int, type[Frame]] = {
     4: ChunkEncoded,
     5: Finished,
     6: Rejected,
+    7: Working,
 }
 _NUMBERS: Mapping[type[Frame], int] = {cls: number for number, cls in _KINDS.items()}
 

@@ -24,10 +24,11 @@ from schemas.topics import lane_topic
 from schemas.values import MediaInfo, PlannedChunk, StoredObject
 from streams.chunker import plan
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Opened, Rejected
-from streams.chunker.sandbox import DecoderCrashed, Decoders
+from streams.chunker.sandbox import DecoderCrashed, DecoderHung, Decoders
 from streams.chunker.tries import Tries
 
 MAX_TRIES = 3
+MAX_HANGS = 2
 UNACKNOWLEDGED_CHUNKS = 8
 PATIENCE_S = 60.0
 _FIRST_PAUSE_S = 0.2
@@ -87,15 +88,15 @@ class Preparation:
 
         Tries are counted under `name`: one for each time the upload is sent on purpose.
         """
-        reason = "the process ended while preparing it"
+        reason, hangs = "the process ended while preparing it", 0
         while True:
             begun = await patiently(lambda: self._outlets.tries.begin(name))
             if begun.answered:
                 log.info("answered already", action="upload.repeated")
                 return None
-            if begun.tries > MAX_TRIES:
+            if begun.tries > MAX_TRIES or hangs >= MAX_HANGS:
                 await self._reject(upload, "internal", plan.REJECTIONS["internal"])
-                return Poisoned(tries=MAX_TRIES, reason=reason)
+                return Poisoned(tries=begun.tries - 1, reason=reason)
             if begun.tries > 1:
                 repeated_tries.labels("chunker").inc()
             try:
@@ -103,7 +104,7 @@ class Preparation:
                 await patiently(lambda: self._outlets.tries.answered(name))
                 return None
             except DecoderCrashed as error:
-                reason = str(error)
+                reason, hangs = str(error), hangs + isinstance(error, DecoderHung)
                 log.warning("the decoder crashed", action="decoder.crashed", tries=begun.tries, error=reason)
             except Unavailable:
                 # An outage is not the file's fault, least of all that of the database which counts the tries.

@@ -25,6 +25,7 @@ from streams.chunker.frames import (
     Frame,
     Ready,
     Rejected,
+    Working,
     body_size,
     follows,
     pack,
@@ -33,7 +34,9 @@ from streams.chunker.frames import (
 from streams.chunker.locks import readable_paths
 
 START_TIMEOUT_S = 30.0
-FRAME_TIMEOUT_S = 300.0
+# A decoder at work says so twice a second; twice this, and two starts, are what others wait for one that hangs.
+SILENCE_S = 4.0
+FRAME_TIMEOUT_S = 60.0
 _READ_AHEAD_BYTES = 256 * 1024
 _COMMAND = (sys.executable, "-I", "-B", "-m", "streams.chunker.child")
 # One thread: the process decodes one file on one core, and idle threads would reserve address space.
@@ -44,6 +47,10 @@ log = logger(__name__)
 
 class DecoderCrashed(Exception):
     """The decoder died, hung or broke the protocol: the file or the machine is at fault, we cannot tell which."""
+
+
+class DecoderHung(DecoderCrashed):
+    """It neither said anything nor worked, or worked for too long without a word."""
 
 
 def bubblewrap() -> tuple[str, ...]:
@@ -85,6 +92,14 @@ class _Line:
             socket.send_fds(self.socket, [data], [descriptor])
         except OSError as error:
             raise DecoderCrashed(f"nobody took the file: {error}") from error
+
+
+async def _said(line: _Line) -> Frame:
+    """The next frame that says something; raises DecoderCrashed, or TimeoutError."""
+    async with asyncio.timeout(FRAME_TIMEOUT_S):
+        while isinstance(frame := await line.frame(SILENCE_S), Working):
+            pass
+    return frame
 
 
 async def _line() -> tuple[_Line, socket.socket]:
@@ -179,7 +194,7 @@ class Decoders:
             with crash_point("decoder.call", DecoderCrashed):
                 line.hand_over(pack(request), source.fileno())
             while not isinstance(last, Finished | Rejected):
-                frame = await line.frame(FRAME_TIMEOUT_S)
+                frame = await _said(line)
                 if not follows(last, frame):
                     raise DecoderCrashed(f"{type(frame).__name__} after {type(last).__name__}")
                 yield frame
@@ -191,7 +206,9 @@ class Decoders:
             # It hangs, so it will not notice that nobody listens any more.
             await self._end_nursery()
             telemetry.child_restarts.labels("decoder").inc()
-            raise DecoderCrashed(f"nothing for {FRAME_TIMEOUT_S:.0f} s") from error
+            raise DecoderHung(
+                f"not a sign of work for {SILENCE_S:.0f} s, or no sound for {FRAME_TIMEOUT_S:.0f}"
+            ) from error
         finally:
             # A decoder that has more to say fails at saying it, and ends.
             line.writer.close()

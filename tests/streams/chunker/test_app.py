@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -26,6 +28,8 @@ from schemas.identity import partition_for
 from schemas.records import AudioPrepared, AudioRejected, ChunkCut, Record, UploadReceived
 from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE, DEAD_LETTERS, UPLOADS, UPLOADS_LONG
 from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
+from streams.chunker.prepare import MAX_HANGS
+from streams.chunker.sandbox import SILENCE_S
 from tests.deadline import until
 from tests.streams.chunker.recordings import RECIPES, media_file, noise, silence, tone, wav_header
 
@@ -305,6 +309,51 @@ def test_an_upload_that_was_tried_too_often_is_answered_and_put_aside(workspace:
         world.announce(upload)
         until(lambda: len(world.answers(upload.job_id)) == 2, ANSWER_TIMEOUT_S, "the redrive is answered")
     assert isinstance(world.answers(upload.job_id)[-1], AudioPrepared)
+
+
+def decoders_of(process: Process) -> set[int]:
+    """Decoders at work: what a process of their program has forked; bubblewrap may stand before that."""
+    found, waiting = set[int](), [process.popen.pid]
+    while waiting:
+        pid = waiting.pop()
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            tasks = Path(f"/proc/{pid}/task").glob("*/children")
+            forked = [int(child) for task in tasks for child in task.read_text().split()]
+            if "streams.chunker.child" in words and "bwrap" not in words[0]:
+                found.update(forked)
+            waiting += forked
+    return found
+
+
+def stopped_decoder(process: Process, known: set[int]) -> int:
+    """Stops the next decoder that is not known; 0 while there is none."""
+    for pid in decoders_of(process) - known:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            return pid
+    return 0
+
+
+def test_others_do_not_wait_long_for_a_file_that_hangs_its_decoder(workspace: Mapping[str, str]) -> None:
+    world = World(workspace)
+    begun = time.monotonic()
+    with running(world) as process:
+        start_s = time.monotonic() - begun
+        hanging = world.upload(long_recording())
+        first = until(lambda: stopped_decoder(process, set()), ANSWER_TIMEOUT_S, "its decoder")
+        waits_since = time.monotonic()
+        others = [world.upload(media_file(tone(500), RECIPES["wav"])) for _ in range(4)]
+        until(lambda: stopped_decoder(process, {first}), ANSWER_TIMEOUT_S, "its second decoder")
+        assert all(isinstance(world.answer(upload), AudioPrepared) for upload in others)
+        waited_s = time.monotonic() - waits_since
+        rejected = world.answer(hanging)
+        assert isinstance(rejected, AudioRejected) and rejected.code == "internal"
+        [letter] = until(world.dead, 30, "a dead letter")
+        assert world.decoded(letter) == hanging
+        assert dict(letter.headers)["__dlq.errors.attempts"] == b"2"
+    print(f"the others waited {waited_s:.1f} s where a chunker starts in {start_s:.1f} s")
+    assert waited_s < MAX_HANGS * SILENCE_S + max(5.0, 2 * start_s)
 
 
 def test_long_uploads_have_a_chunker_of_their_own(workspace: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from streams.chunker.frames import (
     Opened,
     Ready,
     Rejected,
+    Working,
     body_size,
     follows,
     pack,
@@ -31,7 +32,7 @@ def chunk(index: int, start_ms: int, end_ms: int) -> ChunkEncoded:
 
 @pytest.mark.parametrize(
     "frame",
-    [Ready(locks=("limits",)), REQUEST, OPENED, chunk(0, 0, 10), FINISHED, REJECTED],
+    [Ready(locks=("limits",)), REQUEST, OPENED, chunk(0, 0, 10), FINISHED, REJECTED, Working()],
     ids=lambda f: type(f).__name__,
 )
 def test_a_frame_comes_back(frame: Frame) -> None:
@@ -72,6 +73,7 @@ def test_nonsense_is_a_broken_frame(data: bytes) -> None:
         (chunk(0, 0, 20_000), FINISHED, False),
         (chunk(0, 0, 10), REJECTED, True),
         (chunk(0, 0, 10), Ready(locks=()), False),
+        (OPENED, Working(), False),
     ],
 )
 def test_what_may_follow_what(last: Frame, frame: Frame, good: bool) -> None:

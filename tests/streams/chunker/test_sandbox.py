@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from streams.chunker.cut import SAMPLE_RATE_HZ
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
-from streams.chunker.sandbox import DecoderCrashed, Decoders
+from streams.chunker.sandbox import SILENCE_S, DecoderCrashed, DecoderHung, Decoders
 from tests.deadline import until
 from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone, wav_header
 
@@ -129,6 +130,19 @@ async def test_a_killed_decoder_is_an_error_and_the_next_file_works(decoders: De
         async for frame in decoders.decode(file, REQUEST):
             if isinstance(frame, Opened):
                 os.kill(children(nursery())[0] if victim == "decoder" else nursery(), signal.SIGKILL)
+    assert isinstance((await frames(decoders, media_file(tone(500), RECIPES["wav"])))[-1], Finished)
+
+
+async def test_a_decoder_that_stands_still_is_noticed_soon_and_the_next_file_works(decoders: Decoders) -> None:
+    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    stopped_at = 0.0
+    with stored(long) as file, pytest.raises(DecoderHung):
+        async for frame in decoders.decode(file, REQUEST):
+            if isinstance(frame, Opened):
+                os.kill(children(nursery())[0], signal.SIGSTOP)
+                stopped_at = time.monotonic()
+    # What it had said already is read first.
+    assert SILENCE_S <= time.monotonic() - stopped_at < SILENCE_S + SILENCE_S
     assert isinstance((await frames(decoders, media_file(tone(500), RECIPES["wav"])))[-1], Finished)
 
 
