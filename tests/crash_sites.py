@@ -19,7 +19,7 @@ WALL = ("runtime/kafka.py", "runtime/objects.py", "runtime/opensearch.py")
 HARMLESS_METHODS = frozenset(
     {
         "of", "start", "stop", "close", "reachable", "size", "keys", "name", "count", "search", "refresh", "get",
-        "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists", "redrives",
+        "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists", "redrives", "acknowledged",
     }
 )  # fmt: skip
 # What the libraries behind the drivers call their effects, should somebody reach past a driver.
@@ -65,6 +65,7 @@ PASSED_ON = frozenset(
         ("streams/chunker/app.py", "_send"),
         ("streams/chunker/crash_only.py", "send"),
         ("api/tracing.py", "answered"),
+        ("api/tracing.py", "_ending"),
         ("runtime/opensearch.py", "write"),
         ("runtime/opensearch.py", "put_alias"),
         ("runtime/opensearch.py", "delete_index"),
