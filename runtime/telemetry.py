@@ -97,6 +97,11 @@ acceptances_repeated = Counter(
     "Accepted uploads produced again because they had not reached the log",
     namespace=NAMESPACE,
 )
+acceptances_given_up = Gauge(
+    "acceptances_given_up",
+    "Accepted uploads that never reached the log, however often they were produced; they are kept",
+    namespace=NAMESPACE,
+)
 search_pending = Gauge(
     "search_pending",
     "Segments whose search document is behind the view, counted up to 10,000",

@@ -46,16 +46,20 @@ WHERE tenant_id = %(tenant_id)s
 ORDER BY occurred_at DESC, job_id DESC
 LIMIT %(limit)s;
 
--- name: old_acceptances  accepted a while ago; the last column says whether to produce it now
-SELECT job_id, topic, partition, key, value, headers,
-       repeated_at IS NULL OR repeated_at < now() - make_interval(secs => %(repeat_after_s)s)
+-- name: old_acceptances  accepted a while ago, given up ones last; how often each was produced again, and whether it is due
+SELECT job_id, topic, partition, key, value, headers, repeats,
+       repeats < %(most)s AND (repeated_at IS NULL
+           OR repeated_at < now() - make_interval(secs => %(repeat_after_s)s * 2.0 ^ (repeats - 1)))
 FROM accepted_requests
 WHERE accepted_at < now() - make_interval(secs => %(older_s)s)
-ORDER BY accepted_at
+ORDER BY repeats >= %(most)s, accepted_at
 LIMIT %(limit)s;
 
 -- name: note_repeat
-UPDATE accepted_requests SET repeated_at = now() WHERE job_id = ANY(%(job_ids)s);
+UPDATE accepted_requests SET repeated_at = now(), repeats = repeats + 1 WHERE job_id = ANY(%(job_ids)s);
+
+-- name: given_up  acceptances that are not produced again by themselves
+SELECT count(*) FROM accepted_requests WHERE repeats >= %(most)s;
 
 -- name: forget_acceptances
 DELETE FROM accepted_requests WHERE job_id = ANY(%(job_ids)s);

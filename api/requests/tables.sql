@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS accepted_requests (
     value bytea NOT NULL,
     headers jsonb NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT now(),
-    repeated_at timestamptz
+    repeated_at timestamptz,
+    repeats int NOT NULL DEFAULT 0
 );
 -- What people said or named stays out of the planner's statistics, which keep samples of values.
 ALTER TABLE accepted_requests ALTER COLUMN request SET STATISTICS 0, ALTER COLUMN value SET STATISTICS 0,

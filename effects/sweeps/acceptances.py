@@ -1,7 +1,9 @@
 """Acceptances that have not reached the log are produced again, byte for byte.
 
 In: the API's table of acceptances and the views. Out: records on the upload topics; rows that the views have taken over
-go away. The assembler drops repeats by event id, so producing once too often is harmless.
+go away. The assembler drops repeats by event id, so producing once too often is harmless. One that never arrives,
+however often it is produced, cannot be read by the assembler: after hours it is produced no more, stays in the table,
+and a metric says so until the views know its job or somebody has dealt with it.
 """
 
 from collections.abc import Sequence
@@ -12,10 +14,12 @@ from projections.jobs import upkeep as jobs
 from runtime.faults import crash_point
 from runtime.kafka import Outgoing
 from runtime.postgres import AsyncConnection, borrowed, load_sql
-from runtime.telemetry import acceptances_repeated, logger
+from runtime.telemetry import acceptances_given_up, acceptances_repeated, logger
 
 OLD_S = 10
 REPEAT_AFTER_S = 60
+# After 1, 2, 4 … minutes: the last one more than four hours after the first.
+MAX_REPEATS = 9
 BATCH = 500
 KEY_EXPIRY_S = 24 * 3600
 _SQL = "api.requests"
@@ -41,12 +45,20 @@ async def repeat_acceptances(world: World) -> int:
         acceptances_repeated.inc()
     async with borrowed(world.connections, commit="acceptances.note") as conn:
         await _execute(conn, "note_repeat", job_ids=[row[0] for row in due])
+        await _look_at_given_up(conn)
+    for job_id in (row[0] for row in due if row[-2] + 1 == MAX_REPEATS):
+        log.error("an acceptance does not arrive and is produced no more", action="acceptance.given_up", job_id=job_id)
     return len(due)
+
+
+async def _look_at_given_up(conn: AsyncConnection) -> None:
+    found = await conn.execute(load_sql(_SQL)["given_up"].encode(), {"most": MAX_REPEATS})
+    acceptances_given_up.set((await found.fetchone() or (0,))[0])
 
 
 async def _old(conn: AsyncConnection) -> Sequence[Any]:
     sql = load_sql(_SQL)["old_acceptances"]
-    values = {"older_s": OLD_S, "repeat_after_s": REPEAT_AFTER_S, "limit": BATCH}
+    values = {"older_s": OLD_S, "repeat_after_s": REPEAT_AFTER_S, "most": MAX_REPEATS, "limit": BATCH}
     return await (await conn.execute(sql.encode(), values)).fetchall()
 
 
@@ -55,7 +67,7 @@ async def _execute(conn: AsyncConnection, name: str, **values: object) -> None:
 
 
 def _outgoing(row: Any) -> Outgoing:
-    _, topic, partition, key, value, headers, _ = row
+    _, topic, partition, key, value, headers, *_ = row
     return Outgoing(
         topic=topic,
         partition=partition,

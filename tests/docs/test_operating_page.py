@@ -50,6 +50,6 @@ def test_every_metric_is_named_with_its_labels_and_meaning() -> None:
     )
 
 
-@pytest.mark.parametrize("name", re.findall(r"`(palimpsest_\w+)`", PAGE))
+@pytest.mark.parametrize("name", re.findall(r"(?<!header )`(palimpsest_\w+)`", PAGE))
 def test_no_metric_is_named_that_is_not_there(name: str) -> None:
     assert name in {row[0] for row in _metric_rows()}

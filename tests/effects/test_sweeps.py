@@ -6,9 +6,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from api.requests.acceptances import accept
-from effects.sweeps.acceptances import repeat_acceptances
+from effects.sweeps.acceptances import MAX_REPEATS, repeat_acceptances
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_recent
 from effects.world import World
@@ -26,6 +27,7 @@ from tests.effects.log import messages
 from tests.projections.facts import STORED, Job, conversation, gap, job_id
 
 _OLDER = "UPDATE accepted_requests SET accepted_at = now() - interval '11 seconds', repeated_at = NULL"
+_GIVEN_UP = "palimpsest_acceptances_given_up"
 _KEY = (
     "INSERT INTO idempotency_keys (tenant_id, key, request_id, holder, leased_until, job_id, fingerprint,"
     " answer_status, answer_headers, answer_body) VALUES"
@@ -81,6 +83,26 @@ async def test_an_acceptance_that_is_not_in_the_log_is_produced_byte_for_byte(wo
     (message,) = messages(settings.kafka, "uploads")
     assert message.value() == value and message.key() == job_id(1).encode()
     assert dict(message.headers() or ())["ce_type"] == b"palimpsest.UploadReceived"
+
+
+async def test_an_acceptance_that_never_arrives_is_given_up_aloud_and_kept(world: World, settings: Settings) -> None:
+    await accepted(world, settings, 1)
+    for repeat in range(1, MAX_REPEATS + 1):
+        rows(settings, _OLDER)
+        assert await repeat_acceptances(world) == 1
+        pause_s = 60 * 2 ** (repeat - 1)
+        rows(settings, f"UPDATE accepted_requests SET repeated_at = now() - interval '{pause_s - 5} seconds'")
+        assert await repeat_acceptances(world) == 0  # each time it waits twice as long
+        assert REGISTRY.get_sample_value(_GIVEN_UP) == (repeat == MAX_REPEATS)
+    rows(settings, _OLDER)
+    assert await repeat_acceptances(world) == 0
+    assert len(messages(settings.kafka, "uploads")) == MAX_REPEATS
+    assert rows(settings, "SELECT job_id FROM accepted_requests") == [(job_id(1),)]
+
+    show(settings, conversation(1))  # it was redriven
+    assert await repeat_acceptances(world) == 0
+    assert REGISTRY.get_sample_value(_GIVEN_UP) == 0
+    assert rows(settings, "SELECT job_id FROM accepted_requests") == []
 
 
 async def test_an_acceptance_in_the_views_is_forgotten(world: World, settings: Settings) -> None:

@@ -186,6 +186,11 @@ def test_a_second_worker_starts_nothing_that_runs_already(
     with speech_worker(workspace, tmp_path, BATCH_SIZE="4") as first:
         until(lanes.read, ANSWER_TIMEOUT_S, "a first answer")
         with speech_worker(workspace, tmp_path, BATCH_SIZE="4") as second:
+            # Where processes start slowly the first has done all of it by now, and there must be something to share.
+            second.wait_for("consumer.assigned")
+            later = cuts_of(24, "stub:slow=0.5")
+            lanes.send(later)
+            cuts = [*cuts, *later]
             second.wait_for("batch.done")
             lanes.answered_once(cuts)
             until_all_committed(lanes)
