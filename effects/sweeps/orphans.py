@@ -51,7 +51,7 @@ async def _caught_up(world: World) -> bool:
     ends = {topic: await asyncio.to_thread(end_offsets, world.kafka, topic) for topic in sorted(topics)}
     for _ in range(CAUGHT_UP_TRIES):
         async with borrowed(world.connections) as conn:
-            behind = [await _behind(conn, reader, topic, ends[topic]) for reader, topic in READERS]
+            behind = [await _behind(conn, world.kafka.group(name), topic, ends[topic]) for name, topic in READERS]
         if not any(behind):
             return True
         await asyncio.sleep(CAUGHT_UP_PAUSE_S)

@@ -57,8 +57,8 @@ async def test_nothing_goes_while_the_views_are_behind_the_log(world: World, set
     assert await sweep_orphans(at_once(world)) == 0
     assert left(world, unknown) == everything
     for partition, end in end_offsets(settings.kafka, "uploads").items():
-        put = "INSERT INTO consumer_offsets VALUES ('assembler', 'uploads', %s, %s)"
-        rows(settings, put, partition, end)
+        put = "INSERT INTO consumer_offsets VALUES (%s, 'uploads', %s, %s)"
+        rows(settings, put, settings.kafka.group("assembler"), partition, end)
     assert await sweep_orphans(at_once(world)) == len(everything)
 
 
