@@ -1,6 +1,7 @@
 """A whole pipeline for a module of tests: the stack's engines, a fresh workspace, our processes."""
 
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.e2e.client import Client
 from tests.e2e.processes import Processes
 
 TENANT = "court"
+RESTART_PAUSE_S = 0.5
 STUB = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub"}
 
 
@@ -49,6 +51,24 @@ def running_pipeline(settings: Mapping[str, str], folder: Path) -> Iterator[Pipe
         yield Pipeline(settings, processes)
     finally:
         processes.stop()
+
+
+@contextmanager
+def restarted(pipeline: Pipeline) -> Iterator[None]:
+    """Does what the supervisor does: starts again what ended."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(RESTART_PAUSE_S):
+            pipeline.processes.restart_ended()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,10 @@ class Processes:
             if (code := self._running[name].poll()) is not None:
                 raise AssertionError(f"{name} ended with status {code}:\n{self.log_tail(name)}")
 
+    def all_ready(self, *names: str) -> bool:
+        """Whether each says now that it is ready."""
+        return all(self._ready(name) for name in names)
+
     def signal(self, number: signal.Signals, *names: str) -> None:
         """Sends a signal to processes and their children: SIGSTOP pauses, SIGCONT wakes."""
         for name in names:

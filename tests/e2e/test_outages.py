@@ -4,9 +4,7 @@ The minute-long outages, stopped and paused, are `make outages`.
 """
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from local.layout import CHECKOUT
 from local.stack import Stack
 from local.workspace import fresh_workspace
 from tests.deadline import until
-from tests.e2e.conftest import STUB, TENANT, Pipeline, running_pipeline
+from tests.e2e.conftest import STUB, TENANT, restarted, running_pipeline
 
 # Engines that other people's tests use are not stopped: those get a stack of their own, beside.
 SHARED = "PALIMPSEST_TEST_HOME" in os.environ
@@ -44,24 +42,6 @@ def engines(request: pytest.FixtureRequest) -> Iterator[Stack]:
     finally:
         own.stop()
         own.wipe()
-
-
-@contextmanager
-def restarted(pipeline: Pipeline) -> Iterator[None]:
-    """Does what the supervisor does: starts again what ended."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            pipeline.processes.restart_ended()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
