@@ -111,6 +111,7 @@ class Limits:
     """Bounds on what one upload may cost."""
 
     max_upload_bytes: int
+    temp_quota_bytes: int
     max_audio_s: int
     interactive_audio_s: int
     tenant_interactive_minutes: int
@@ -252,8 +253,12 @@ def _speech(source: Source) -> Speech:
 
 
 def _limits(source: Source) -> Limits:
+    max_upload_bytes = source.number("MAX_UPLOAD_BYTES", 2_000_000_000, minimum=1)
+    # An upload that is larger would wait for ever.
+    temp_quota_bytes = source.number("TEMP_QUOTA_BYTES", 20_000_000_000, minimum=max_upload_bytes)
     return Limits(
-        max_upload_bytes=source.number("MAX_UPLOAD_BYTES", 2_000_000_000, minimum=1),
+        max_upload_bytes=max_upload_bytes,
+        temp_quota_bytes=temp_quota_bytes,
         max_audio_s=source.number("MAX_AUDIO_S", 43_200, minimum=1),
         interactive_audio_s=source.number("INTERACTIVE_AUDIO_S", 300, minimum=1),
         tenant_interactive_minutes=source.number("TENANT_INTERACTIVE_MINUTES", 30, minimum=1),

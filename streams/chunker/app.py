@@ -27,6 +27,7 @@ from schemas.records import Record, UploadReceived
 from schemas.topics import DEAD_LETTERS, UPLOADS
 from streams.chunker.crash_only import crash_only_app, places, send
 from streams.chunker.prepare import Outlets, Poisoned, Preparation, Rules, patiently
+from streams.chunker.room import Room
 from streams.chunker.sandbox import Decoders
 from streams.chunker.tries import Tries
 
@@ -85,6 +86,8 @@ class Chunker(mode.Service):
         await self._connections.open()
         tries = Tries(self._connections)
         await patiently(tries.forget_old)
+        room = Room(self._config.temp_dir, self._config.limits.temp_quota_bytes)
+        room.tidy()
         await self._decoders.__aenter__()
         self._health.detail(sandbox=self._decoders.sandbox, topic=self._config.upload_topic)
         self._preparation = Preparation(
@@ -92,6 +95,7 @@ class Chunker(mode.Service):
                 objects=ObjectStore(self._config.objects),
                 tries=tries,
                 decoders=self._decoders,
+                room=room,
                 send=self._send,
                 progress=self._health.moved,
             ),

@@ -24,6 +24,7 @@ from schemas.topics import lane_topic
 from schemas.values import MediaInfo, PlannedChunk, StoredObject
 from streams.chunker import plan
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Opened, Rejected
+from streams.chunker.room import UPLOAD_PREFIX, Room
 from streams.chunker.sandbox import DecoderCrashed, DecoderHung, Decoders
 from streams.chunker.tries import Tries
 
@@ -45,6 +46,7 @@ class Outlets:
     objects: ObjectStore
     tries: Tries
     decoders: Decoders
+    room: Room
     send: Callable[[Record, str], Awaitable[None]]
     progress: Callable[[], None]
 
@@ -119,7 +121,8 @@ class Preparation:
         await patiently(lambda: self._outlets.tries.forget(name))
 
     async def _try(self, upload: UploadReceived) -> None:
-        with tempfile.TemporaryFile(dir=self._rules.temp_dir, prefix="upload-") as file:
+        room = await patiently(lambda: asyncio.to_thread(self._outlets.room.reserve, upload.audio.size_bytes))
+        with room, tempfile.TemporaryFile(dir=self._rules.temp_dir, prefix=UPLOAD_PREFIX) as file:
             try:
                 await patiently(lambda: asyncio.to_thread(self._download, upload, file))
                 await self._cut(upload, file)

@@ -32,11 +32,26 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PARTITIONS", "0"), ("PARTITIONS", "many"), ("TOPIC_PREFIX", "prod"), ("DEVICE", "tpu"), ("API_PORT", "-1")],
+    [
+        ("PARTITIONS", "0"),
+        ("PARTITIONS", "many"),
+        ("TOPIC_PREFIX", "prod"),
+        ("DEVICE", "tpu"),
+        ("API_PORT", "-1"),
+        ("TEMP_QUOTA_BYTES", "1999999999"),
+    ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"PALIMPSEST_{name}"):
         Settings.read(MINIMAL | {f"PALIMPSEST_{name}": value})
+
+
+def test_every_upload_has_room() -> None:
+    uploads = {"PALIMPSEST_MAX_UPLOAD_BYTES": "30000000000"}
+    with pytest.raises(SettingsError, match=r"PALIMPSEST_TEMP_QUOTA_BYTES must be .* at least 30000000000"):
+        Settings.read(MINIMAL | uploads)
+    limits = Settings.read(MINIMAL | uploads | {"PALIMPSEST_TEMP_QUOTA_BYTES": "30000000000"}).limits
+    assert limits.temp_quota_bytes == limits.max_upload_bytes
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

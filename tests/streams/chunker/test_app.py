@@ -29,6 +29,7 @@ from schemas.records import AudioPrepared, AudioRejected, ChunkCut, Record, Uplo
 from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE, DEAD_LETTERS, UPLOADS, UPLOADS_LONG
 from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
 from streams.chunker.prepare import MAX_HANGS
+from streams.chunker.room import Room
 from streams.chunker.sandbox import SILENCE_S
 from tests.deadline import until
 from tests.streams.chunker.recordings import RECIPES, media_file, noise, silence, tone, wav_header
@@ -148,8 +149,8 @@ def running(world: World, **settings: str) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def world(module_workspace: Mapping[str, str]) -> World:
-    return World(module_workspace)
+def world(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World({**module_workspace, "PALIMPSEST_TEMP_DIR": str(tmp_path_factory.mktemp("temporary"))})
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +251,15 @@ class TestRunning:
         assert headers["own"] == b"1"
         assert headers["__dlq.errors.topic"] == b"uploads"
         assert headers["__dlq.errors.exception"] == b"undecodable"
+
+    def test_an_upload_waits_for_room_for_its_file(self, world: World) -> None:
+        quota = world.settings.limits.temp_quota_bytes
+        before = len(world.tries())
+        with Room(world.settings.temp_dir, quota).reserve(quota):
+            upload = world.upload(media_file(tone(500), RECIPES["wav"]))
+            until(lambda: len(world.tries()) > before, ANSWER_TIMEOUT_S, "it is begun")
+            assert world.answers(upload.job_id) == []
+        assert isinstance(world.answer(upload), AudioPrepared)
 
     def test_metrics_and_health_are_served(self, chunker: Process) -> None:
         base = f"http://127.0.0.1:{chunker.port}"
