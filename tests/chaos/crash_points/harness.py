@@ -20,9 +20,11 @@ from local.processes import PROCESSES
 from runtime.faults import FIRED
 from runtime.settings import Settings
 from schemas.identity import job_id_for
-from tests.chaos.crash_points.journeys import JOURNEYS, LONG_BYTES, Caller
+from tests.chaos.crash_points.caller import LONG_BYTES, Caller, Server
+from tests.chaos.crash_points.journeys import JOURNEYS
 from tests.chaos.crash_points.matrix import LONG, STARTING, WITHOUT_INDEX, Cell
 from tests.chaos.crash_points.outcome import Facts, Outcome, Outcomes, dead_letters
+from tests.chaos.crash_points.sweeping import SWEEPING
 from tests.deadline import until
 from tests.e2e.processes import Processes
 
@@ -112,9 +114,8 @@ class Harness:
         self._orders = orders
         self._outcomes = Outcomes(settings)
         key = create_key(settings.postgres_dsn, TENANT, "test")
-        self._callers = {
-            long: Caller(supervised.url, key, settings, TENANT, LONG_BYTES if long else 0) for long in (False, True)
-        }
+        server = Server(url=supervised.url, tenant_id=TENANT, settings=settings, restart=supervised.restart)
+        self._callers = {long: Caller(server, key, LONG_BYTES if long else 0) for long in (False, True)}
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._baseline: dict[tuple[str, bool], Outcome] = {}
         self._first: dict[tuple[str, bool], str] = {}
@@ -126,9 +127,14 @@ class Harness:
         self._outcomes.close()
 
     def without_faults(self, kinds: Iterable[tuple[str, bool]]) -> None:
-        """Makes each journey once and keeps what came of it."""
+        """Makes each journey once and keeps what came of it; alone where it takes a process from the others."""
+        wanted = sorted(set(kinds))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda kind: self._once_without_faults(*kind), sorted(set(kinds))))
+            together = [kind for kind in wanted if kind[0] not in SWEEPING]
+            list(pool.map(lambda kind: self._once_without_faults(*kind), together))
+        for kind in wanted:
+            if kind not in together:
+                self._once_without_faults(*kind)
 
     def run(self, cells: Iterable[Cell]) -> None:
         """Every cell; what goes wrong is in the report."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from runtime.faults import Kind
+from tests.chaos.crash_points.sweeping import SWEEPING
 
 # Journeys that every process takes part in.
 EVERYWHERE = ("whole", "erased", "gap")
@@ -33,6 +34,11 @@ JOURNEYS = {
     "speech-diarization:dead_letter.produce": "crashing_diarization",
     "documents.write": "whole",
     "marks.strike": "whole",
+    "audio.expire": "old_recording",
+    "audio.expired": "old_recording",
+    "retention.produce": "old_transcript",
+    "deadline.produce": "stalled",
+    "orphan.delete": "left_behind",
 }
 CANCELLABLE = frozenset(
     {
@@ -50,9 +56,14 @@ FIRST = {
     "chunker-long:tries.take_back": "chunker-long:chunk.produce:failed:1",
 }
 # Met when a process starts.
-STARTING = frozenset({"claim.commit", "leftovers.commit", "offsets.start", "tries.forget_old", "model.load"})
+STARTING = frozenset(
+    {
+        "claim.commit", "leftovers.commit", "recovery.commit", "resume.commit", "offsets.start", "tries.forget_old",
+        "model.load", "versions.change",
+    }
+)  # fmt: skip
 # Met when a projector starts and there is no index.
-WITHOUT_INDEX = frozenset({"index.create", "index.alias"})
+WITHOUT_INDEX = frozenset({"index.create", "index.alias", "index.writers"})
 CHILDREN = {
     "assembler-child": "assembler",
     "speech-asr-model": "speech-asr",
@@ -100,11 +111,15 @@ def cells(sites: Sequence[str]) -> list[Cell]:
 
 
 def some(all_cells: Iterable[Cell], turn: int, each: int) -> list[Cell]:
-    """The `turn`-th part of the cells that need no long upload, no lease to run out and no index to be missing."""
+    """The `turn`-th part of the cells that need no long upload, no lease to run out, no sweep and no missing index."""
     quick = [
         cell
         for cell in all_cells
-        if not cell.long and cell.process != "api" and cell.effect not in WITHOUT_INDEX and not cell.first
+        if not cell.long
+        and cell.process != "api"
+        and cell.effect not in WITHOUT_INDEX
+        and cell.journey not in SWEEPING
+        and not cell.first
     ]
     return [cell for number, cell in enumerate(quick) if number % each == turn % each]
 

@@ -20,8 +20,8 @@ from tests.e2e.history import headers_of, messages, records
 
 VOLATILE = frozenset(
     {
-        "job_id", "event_id", "cause_id", "occurred_at", "created_at", "erased_at", "elapsed_ms", "batch_size", "key",
-        "audio_key", "erased_key", "tries", "partition",
+        "job_id", "event_id", "cause_id", "occurred_at", "created_at", "erased_at", "elapsed_ms", "batch_size",
+        "key", "audio_key", "erased_key", "tries", "partition",
     }
 )  # fmt: skip
 # Chunks are answered in any order.
@@ -30,7 +30,15 @@ UNORDERED_FACTS = frozenset({"ChunkCompleted"})
 # What the two tasks of a chunk each add to it, in the order in which they answered.
 UNORDERED_LISTS = frozenset({"made_by", "failed", "warnings"})
 # Work in hand and promises of single processes; everything else that names a job is a view.
-WORKING_TABLES = ("assembler_", "chunker_", "accepted_requests", "idempotency_keys", "swept_jobs", "erasure")
+WORKING_TABLES = (
+    "assembler_",
+    "chunker_",
+    "accepted_requests",
+    "idempotency_keys",
+    "swept_jobs",
+    "erasure",
+    "audio_exp",
+)
 DOCUMENTS = 1_000
 _TABLES = """
     SELECT table_name FROM information_schema.columns
