@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from schemas import records
-from schemas.values import Gap, JobWarning, Segment, Task, TranscriptionOptions
+from schemas.values import Gap, JobWarning, PlannedChunk, Segment, Task, TranscriptionOptions
 from streams.assembler.state import (
     Answer,
     AnswerKept,
@@ -60,9 +60,9 @@ def _after(state: State, fact: records.TranscriptRecord) -> State:  # noqa: C901
         case records.JobRetried():
             return _retried(state, fact)
         case records.JobFailed():
-            return replace(state, status=Status.FAILED, assembly=None, early=(), retryable=fact.retryable)
+            return replace(state, status=Status.FAILED, assembly=None, early={}, retryable=fact.retryable)
         case records.JobCancelled():
-            return replace(state, status=Status.CANCELLED, assembly=None, early=(), retryable=False)
+            return replace(state, status=Status.CANCELLED, assembly=None, early={}, retryable=False)
         case records.JobErased():
             return erased(fact)
         case records.JobAccepted() | records.SpeakerNamed() | records.RequestRefused() | records.FeedbackGiven():
@@ -81,6 +81,14 @@ def fold(changes: Iterable[Change], state: State | None = None) -> State | None:
 def wanted_tasks(options: TranscriptionOptions) -> tuple[Task, ...]:
     """The model work a job wants on every chunk."""
     return (Task.ASR, Task.DIARIZATION) if options.diarize else (Task.ASR,)
+
+
+def planned_chunk(state: State, index: int) -> PlannedChunk | None:
+    """A chunk of the plan."""
+    # Indexes of a plan count from 0 without gaps; the check keeps a foreign plan from misleading us.
+    if index < len(state.plan) and state.plan[index].index == index:
+        return state.plan[index]
+    return next((chunk for chunk in state.plan if chunk.index == index), None)
 
 
 def unfinished(state: State) -> dict[int, tuple[Task, ...]]:
@@ -123,38 +131,40 @@ def _accepted(fact: records.JobAccepted) -> State:
 def _kept(state: State, note: AnswerKept) -> State:
     if not state.plan:
         early = EarlyAnswer(index=note.index, chunk_sha256=note.chunk_sha256, answer=note.answer)
-        return replace(state, early=(*state.early, early))
+        return replace(state, early={**state.early, note.index: (*state.early.get(note.index, ()), early)})
     chunk = state.chunks.get(note.index, Chunk(wanted=wanted_tasks(state.options)))
     answer = _slim(note.answer) if chunk.completed else note.answer
     return _with_chunk(state, note.index, replace(chunk, answers={**chunk.answers, answer.task: answer}))
 
 
 def _audio_ready(state: State, fact: records.AudioReady) -> State:
-    chunks = {planned.index: Chunk(wanted=wanted_tasks(state.options)) for planned in fact.chunks}
-    ready = replace(
+    wanted = wanted_tasks(state.options)
+    chunks = {
+        planned.index: Chunk(wanted=wanted, answers=_early_answers(planned, state.early.get(planned.index, ())))
+        for planned in fact.chunks
+    }
+    return replace(
         state,
         status=Status.TRANSCRIBING,
         duration_ms=fact.duration_ms,
         lane=fact.lane,
         plan=fact.chunks,
         chunks=chunks,
-        early=(),
+        early={},
     )
-    return _take_early(ready, state.early)
 
 
-def _take_early(state: State, early: tuple[EarlyAnswer, ...]) -> State:
+def _early_answers(planned: PlannedChunk, early: tuple[EarlyAnswer, ...]) -> dict[Task, Answer]:
     """Answers that came before the plan, as far as they belong to it: the first wins, a success over a failure.
 
     One without a hash answers work that could not be read.
     """
-    planned = {chunk.index: chunk.object.sha256 for chunk in state.plan}
+    answers: dict[Task, Answer] = {}
     for item in early:
-        known = state.chunks[item.index].answers.get(item.answer.task) if item.index in planned else None
-        counts = planned.get(item.index) == item.chunk_sha256 or (item.index in planned and not item.chunk_sha256)
-        if counts and (known is None or (item.answer.ok and not known.ok)):
-            state = _kept(state, AnswerKept(index=item.index, chunk_sha256=item.chunk_sha256, answer=item.answer))
-    return state
+        known = answers.get(item.answer.task)
+        if item.chunk_sha256 in (planned.object.sha256, "") and (known is None or (item.answer.ok and not known.ok)):
+            answers[item.answer.task] = item.answer
+    return answers
 
 
 def _chunk_completed(state: State, fact: records.ChunkCompleted) -> State:

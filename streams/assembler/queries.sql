@@ -6,15 +6,32 @@ RETURNING claim;
 -- name: check_claim  holds the claim until the transaction ends: a new member waits for it
 SELECT 1 FROM assembler_claims WHERE partition = %(partition)s AND claim = %(claim)s FOR UPDATE;
 
--- name: lock_jobs
-SELECT job_id, state, plan, segments FROM assembler_jobs
-WHERE job_id = ANY(%(job_ids)s) ORDER BY job_id FOR UPDATE;
+-- name: lock_jobs  of a version that the caller knows nothing else is read
+SELECT job_id, version,
+    CASE WHEN version = ANY(%(known)s::bigint[]) THEN NULL ELSE state END,
+    CASE WHEN version = ANY(%(known)s::bigint[]) THEN NULL ELSE plan END,
+    CASE WHEN version = ANY(%(known)s::bigint[]) THEN NULL ELSE segments END
+FROM assembler_jobs WHERE job_id = ANY(%(job_ids)s) ORDER BY job_id FOR UPDATE;
+
+-- name: chunks_of_jobs
+SELECT job_id, index, chunk, early FROM assembler_chunks WHERE job_id = ANY(%(job_ids)s) ORDER BY job_id, index;
+
+-- name: save_chunks
+INSERT INTO assembler_chunks (job_id, index, chunk, early)
+SELECT * FROM unnest(%(job_ids)s::text[], %(indexes)s::int[], %(chunks)s::bytea[], %(early)s::bytea[])
+ON CONFLICT (job_id, index) DO UPDATE SET chunk = EXCLUDED.chunk, early = EXCLUDED.early;
+
+-- name: forget_chunks
+DELETE FROM assembler_chunks AS c
+USING unnest(%(job_ids)s::text[], %(indexes)s::int[]) AS gone (job_id, index)
+WHERE c.job_id = gone.job_id AND c.index = gone.index;
 
 -- name: save_job  parts that did not change come as null
-INSERT INTO assembler_jobs (job_id, partition, status, state, plan, segments)
-VALUES (%(job_id)s, %(partition)s, %(status)s, %(state)s, COALESCE(%(plan)s::bytea, '[]'::bytea), COALESCE(%(segments)s::bytea, '{}'::bytea))
+INSERT INTO assembler_jobs (job_id, partition, status, version, state, plan, segments)
+VALUES (%(job_id)s, %(partition)s, %(status)s, %(version)s, %(state)s, COALESCE(%(plan)s::bytea, '[]'::bytea), COALESCE(%(segments)s::bytea, '{}'::bytea))
 ON CONFLICT (job_id) DO UPDATE SET
     status = EXCLUDED.status,
+    version = EXCLUDED.version,
     state = EXCLUDED.state,
     plan = COALESCE(%(plan)s::bytea, assembler_jobs.plan),
     segments = COALESCE(%(segments)s::bytea, assembler_jobs.segments),

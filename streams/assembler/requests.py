@@ -8,7 +8,7 @@ from schemas.identity import event_id
 from schemas.values import RequestKind, Task
 from streams.assembler.completion import Failure, end_failed
 from streams.assembler.decision import ASSEMBLER, Decision, machine, requested
-from streams.assembler.job import unfinished
+from streams.assembler.job import planned_chunk, unfinished
 from streams.assembler.results import all_answered
 from streams.assembler.state import Change, ChunkSent, State, Status
 
@@ -70,7 +70,8 @@ def _no_retry(state: State) -> tuple[str, str] | None:
 def again(state: State, cause_id: str, occurred_at: int, work: tuple[int, tuple[Task, ...]]) -> records.ChunkCut:
     """Work on a chunk, by its index, in the job's current round."""
     index, tasks = work
-    planned = next(chunk for chunk in state.plan if chunk.index == index)
+    planned = planned_chunk(state, index)
+    assert planned is not None
     return records.ChunkCut(
         event_id=event_id(cause_id, "ChunkCut", index),
         job_id=state.job_id,

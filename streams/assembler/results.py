@@ -11,7 +11,7 @@ from schemas import records
 from schemas.values import Gap, JobWarning, Task
 from streams.assembler.completion import Failure, end_failed
 from streams.assembler.decision import Decision, machine
-from streams.assembler.job import DIARIZATION_FAILED
+from streams.assembler.job import DIARIZATION_FAILED, planned_chunk
 from streams.assembler.state import Answer, AnswerKept, AssemblyOrder, AssemblyOrdered, Change, Chunk, State, Status
 from streams.assembler.words import storable
 
@@ -71,9 +71,8 @@ def _counts(state: State, record: records.TranscriptionRecord, given: Answer) ->
     if state.status is Status.PREPARING:
         known = [
             early.answer
-            for early in state.early
-            if (early.index, early.chunk_sha256) == (record.index, record.chunk_sha256)
-            and early.answer.task is given.task
+            for early in state.early.get(record.index, ())
+            if early.chunk_sha256 == record.chunk_sha256 and early.answer.task is given.task
         ]
         return _better(known[-1] if known else None, given)
     if state.status is not Status.TRANSCRIBING:
@@ -89,10 +88,8 @@ def _better(known: Answer | None, given: Answer) -> bool:
 
 
 def _sha256(state: State, index: int) -> str | None:
-    # Indexes of a plan count from 0 without gaps; the check keeps a foreign plan from misleading us.
-    if index < len(state.plan) and state.plan[index].index == index:
-        return state.plan[index].object.sha256
-    return next((chunk.object.sha256 for chunk in state.plan if chunk.index == index), None)
+    planned = planned_chunk(state, index)
+    return planned.object.sha256 if planned else None
 
 
 def complete_answered(decision: Decision, indexes: tuple[int, ...]) -> None:
@@ -103,13 +100,16 @@ def complete_answered(decision: Decision, indexes: tuple[int, ...]) -> None:
         chunk = decision.state.chunks[index]
         if chunk.answered() and not chunk.completed:
             decision.add(_chunk_completed(decision, index, chunk))
-    # After a recovery a chunk may be complete in the log while its answers are still being read again.
-    if all(chunk.completed and chunk.answered() for chunk in decision.state.chunks.values()):
+    # After a recovery a chunk may be complete in the log while its answers are still being read again. Results come
+    # about in order: from the end, the first chunk looked at is usually open.
+    chunks = decision.state.chunks
+    if all((chunk := chunks[item.index]).completed and chunk.answered() for item in reversed(decision.state.plan)):
         all_answered(decision)
 
 
 def _chunk_completed(decision: Decision, index: int, chunk: Chunk) -> records.ChunkCompleted:
-    planned = next(item for item in decision.state.plan if item.index == index)
+    planned = planned_chunk(decision.state, index)
+    assert planned is not None
     asr = chunk.answers.get(Task.ASR)
     failed = chunk.failure(Task.ASR) if Task.ASR in chunk.wanted else None
     return records.ChunkCompleted(

@@ -21,7 +21,8 @@ CLEAN_SHARE = 0.2  # of a window, that a local speaker must be heard alone in to
 THRESHOLD = 0.7  # distance of unit vectors at which two clusters are two people
 MIN_CLUSTER_SHARE = 0.01
 MIN_CLUSTER = 2
-MAX_CLUSTERED = 5_000  # linkage takes time and memory by the square; the rest is only assigned
+MOST_MIN_CLUSTER = 15  # so often heard, one is a person however long the others talk
+MAX_CLUSTERED = 3_000  # linkage takes time and memory by the square; the rest is only assigned
 NOBODY = -1
 
 Floats = NDArray[np.float32]
@@ -115,7 +116,7 @@ def _cluster(points: Floats, bounds: SpeakerBounds) -> Ints:
     if count == 1 or bounds.most == 1:
         return np.zeros(count, dtype=np.int64)
     tree = linkage(points.astype(np.float64), method="centroid", metric="euclidean")
-    smallest = min(max(MIN_CLUSTER, round(MIN_CLUSTER_SHARE * count)), max(1, round(0.1 * count)))
+    smallest = _smallest(count)
     labels = _cut(tree, THRESHOLD)
     found = len(_large(labels, smallest))
     wanted = min(count, max(bounds.least, found if bounds.most is None else min(found, bounds.most)))
@@ -124,6 +125,12 @@ def _cluster(points: Floats, bounds: SpeakerBounds) -> Ints:
         if len(_large(labels, smallest)) < wanted:  # who was asked for may have said very little
             smallest, labels = 1, _cut(_by_merge(tree), count - wanted - 1)
     return _reassigned(points, labels, smallest, bounds.most)
+
+
+def _smallest(count: int) -> int:
+    """How many of the points make a speaker of their own."""
+    share = min(MOST_MIN_CLUSTER, round(MIN_CLUSTER_SHARE * count))
+    return min(max(MIN_CLUSTER, share), max(1, round(0.1 * count)))
 
 
 def _cut(tree: NDArray[np.float64], height: float) -> Ints:
@@ -144,18 +151,23 @@ def _monotonic(tree: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cut_for(tree: NDArray[np.float64], wanted: int, smallest: int) -> Ints:
     """The cut nearest to the threshold that gives the wanted number of large clusters, or the nearest number."""
-    order = _by_merge(tree)
-    best: tuple[int, Ints] | None = None
-    for step in np.argsort(np.abs(tree[:, 2] - THRESHOLD)):
-        if order[step, 3] < smallest and best is not None:
-            continue  # such a merge makes no large cluster
-        labels = _cut(order, float(order[step, 2]))
-        off = abs(len(_large(labels, smallest)) - wanted)
-        if best is None or off < best[0]:
-            best = (off, labels)
-        if off == 0:
-            break
-    return best[1] if best is not None else np.zeros(len(tree) + 1, dtype=np.int64)
+    off = np.abs(_large_after(tree, smallest) - wanted)
+    makes_large = tree[:, 3] >= smallest  # other merges lead to the same large clusters
+    if makes_large.any():
+        off[~makes_large] = len(tree) + wanted
+    nearest = np.flatnonzero(off == off.min())
+    step = nearest[np.argmin(np.abs(tree[nearest, 2] - THRESHOLD))]
+    return _cut(_by_merge(tree), float(step))
+
+
+def _large_after(tree: NDArray[np.float64], smallest: int) -> Ints:
+    """How many large clusters there are after each merge."""
+    count = len(tree) + 1
+    sizes = np.concatenate([np.ones(count), tree[:, 3]])
+    large = (sizes >= smallest).astype(np.int64)
+    merged = tree[:, :2].astype(int)
+    gained: Ints = count * large[0] + np.cumsum(large[count:] - large[merged].sum(axis=1))
+    return gained
 
 
 def _by_merge(tree: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -93,7 +93,8 @@ class AssemblyOrder:
 class State:
     """One job. `seq` is the number of its last fact; `opened_at` is when the current round began.
 
-    `published` are the facts with segments of a round whose transcript is not complete.
+    `early` are answers by index of their chunk, in order of arrival. `published` are the facts with segments of a round
+    whose transcript is not complete.
     """
 
     job_id: str
@@ -108,7 +109,7 @@ class State:
     language: str | None = None
     plan: tuple[PlannedChunk, ...] = ()
     chunks: Mapping[int, Chunk] = field(default_factory=dict)
-    early: tuple[EarlyAnswer, ...] = ()
+    early: Mapping[int, tuple[EarlyAnswer, ...]] = field(default_factory=dict)
     assembly: AssemblyOrder | None = None
     has_transcript: bool = False
     segments: Mapping[str, Mark] = field(default_factory=dict)

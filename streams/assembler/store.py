@@ -5,7 +5,7 @@ Knows no rule of a job: states and records go in and out as they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -13,17 +13,13 @@ import msgspec
 from runtime.errors import Fenced
 from runtime.kafka import Incoming, Outgoing
 from runtime.postgres import Connection, load_sql
-from schemas.values import PlannedChunk
 from streams.assembler.recovery import Recovered
-from streams.assembler.state import Mark, State
+from streams.assembler.state import State
+from streams.assembler.state_rows import StateRows
 
 # More than twice the results of the longest recording.
 PARKED_PER_JOB = 10_000
-_STATE = msgspec.json.Decoder(State)
-_PLAN = msgspec.json.Decoder(tuple[PlannedChunk, ...])
-_MARKS = msgspec.json.Decoder(dict[str, Mark])
 _HEADERS = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
-_json = msgspec.json.encode
 _packed = msgspec.msgpack.encode
 
 
@@ -63,6 +59,7 @@ class Store:
 
     def __init__(self) -> None:
         self._sql = load_sql("streams.assembler")
+        self._states = StateRows()
 
     def claim(self, conn: Connection, partition: int) -> int:
         """Makes a partition ours and returns the number that proves it; waits for whoever is writing."""
@@ -78,20 +75,15 @@ class Store:
 
     def lock(self, conn: Connection, job_ids: Iterable[str]) -> dict[str, State]:
         """States of the jobs that exist, locked until the transaction ends."""
-        rows = conn.execute(self._sql["lock_jobs"], {"job_ids": sorted(set(job_ids))}).fetchall()
-        return {
-            job_id: replace(_STATE.decode(state), plan=_PLAN.decode(plan), segments=_MARKS.decode(segments))
-            for job_id, state, plan, segments in rows
-        }
+        return self._states.lock(conn, job_ids)
 
     def save(self, conn: Connection, partition: int, before: Mapping[str, State], after: Mapping[str, State]) -> None:
         """Writes the states that changed."""
-        rows = [
-            _job_row(partition, before.get(job_id), state)
-            for job_id, state in sorted(after.items())
-            if before.get(job_id) is not state
-        ]
-        self._many(conn, "save_job", rows)
+        self._states.save(conn, partition, before, after)
+
+    def forget_states(self) -> None:
+        """What is remembered of states may be older than what other members wrote."""
+        self._states.forget()
 
     def applied(self, conn: Connection, event_ids: Sequence[str]) -> set[tuple[str, int]]:
         """Which inputs took effect already, by event id and redrive count."""
@@ -213,19 +205,6 @@ class Store:
         if rows:
             with conn.cursor() as cursor:
                 cursor.executemany(self._sql[name], rows)
-
-
-def _job_row(partition: int, old: State | None, new: State) -> dict[str, Any]:
-    same_plan = old is not None and old.plan is new.plan
-    same_marks = old is not None and old.segments is new.segments
-    return {
-        "job_id": new.job_id,
-        "partition": partition,
-        "status": new.status.value,
-        "state": _json(replace(new, plan=(), segments={})),
-        "plan": None if same_plan else _json(new.plan),
-        "segments": None if same_marks else _json(new.segments),
-    }
 
 
 def _fields(result: Result) -> dict[str, Any]:

@@ -7,10 +7,12 @@ CREATE TABLE IF NOT EXISTS assembler_claims (
 );
 
 -- One row per job, locked while its inputs are applied. The large parts have columns of their own, written only when they change.
+-- `version` is new with each write: who knows it need not read the rest.
 CREATE TABLE IF NOT EXISTS assembler_jobs (
     job_id text PRIMARY KEY,
     partition int NOT NULL,
     status text NOT NULL,
+    version bigint NOT NULL,
     state bytea NOT NULL,
     plan bytea NOT NULL,
     segments bytea NOT NULL,
@@ -22,6 +24,17 @@ ALTER TABLE assembler_jobs ALTER COLUMN segments SET STORAGE EXTERNAL;
 -- What people said or named stays out of the planner's statistics, which keep samples of values.
 ALTER TABLE assembler_jobs ALTER COLUMN state SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS assembler_jobs_assembling ON assembler_jobs (partition) WHERE status = 'assembling';
+
+-- What is known of each chunk of a job, a row each, so that a result costs as much in a long recording as in a short one.
+-- `early` are answers that came before the plan.
+CREATE TABLE IF NOT EXISTS assembler_chunks (
+    job_id text NOT NULL,
+    index int NOT NULL,
+    chunk bytea,
+    early bytea,
+    PRIMARY KEY (job_id, index)
+);
+ALTER TABLE assembler_chunks ALTER COLUMN chunk SET STATISTICS 0, ALTER COLUMN early SET STATISTICS 0;
 
 -- Inputs that took effect; one sent again from the dead letters counts anew.
 CREATE TABLE IF NOT EXISTS assembler_applied (

@@ -65,6 +65,7 @@ class Assembler:
     def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
         """Claims the partitions, publishes what was committed and never sent, and takes up open assemblies."""
         self._workshop.keep_only(partitions)
+        self._store.forget_states()
         self._pending, self._orders = [], []
         self._claims = {}
         self._careful = dict.fromkeys(partitions, CAREFUL_RECORDS)

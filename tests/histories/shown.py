@@ -34,7 +34,10 @@ def shown(conn: Connection, indexer: Indexer, facts: Sequence[TranscriptRecord])
         ]
     finally:
         conn.rollback()
-    return _plain({"state": fold(facts), "views": views, "documents": sorted(documents, key=_text)})
+    found = _plain({"state": fold(facts), "views": views, "documents": sorted(documents, key=_text)})
+    if found["state"]:  # they are kept as one list; the state has them by chunk
+        found["state"]["early"] = [answer for answers in found["state"]["early"].values() for answer in answers]
+    return found
 
 
 def _rows(conn: Connection, table: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from tests.streams.assembler.test_store import Member
 
 TIMEOUT_S = 60.0
 WORDS_ONLY = TranscriptionOptions(diarize=False)
-TABLES = ("jobs", "applied", "results", "parked", "outbox", "log", "recovered", "claims")
+TABLES = ("jobs", "chunks", "applied", "results", "parked", "outbox", "log", "recovered", "claims")
 
 
 @pytest.fixture(scope="module")
