@@ -104,6 +104,7 @@ class Speech:
     max_tries: int
     batch_timeout_s: int
     batch_floor_s: int
+    model_idle_s: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +250,7 @@ def _speech(source: Source) -> Speech:
         max_tries=source.number("CHUNK_TRIES", 3, minimum=1),
         batch_timeout_s=source.number("BATCH_TIMEOUT_S", 600, minimum=1),
         batch_floor_s=source.number("BATCH_FLOOR_S", 3, minimum=1),
+        model_idle_s=source.number("MODEL_IDLE_S", -1, minimum=-1),
     )
 
 

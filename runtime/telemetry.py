@@ -80,6 +80,9 @@ stopped_partitions = Gauge(
     "Partitions stopped at a record that cannot be read",
     namespace=NAMESPACE,
 )
+out_of_memory = Counter(
+    "out_of_memory", "Batches of rows for which the device's memory did not suffice", ["role"], namespace=NAMESPACE
+)
 model_load_seconds = Gauge("model_load_seconds", "Time to load the model", ["role"], namespace=NAMESPACE)
 child_restarts = Counter(
     "child_restarts",

@@ -22,6 +22,7 @@ from runtime.settings import Faults
 from schemas import evidence
 from schemas.values import Task
 from streams.speech.engines import asr_engine, diarization_engine
+from streams.speech.engines.batching import MEMORY
 from streams.speech.engines.protocol import (
     AsrEngine,
     ChunkAudio,
@@ -72,13 +73,17 @@ def _serve(pipe: Connection) -> int:
 
 
 def _run(engine: AsrEngine | DiarizationEngine, batch: Batch) -> Done:
-    began = time.monotonic()
+    began, short_before = time.monotonic(), MEMORY.shortages
     with crash_point("model.run", RuntimeError):
         outcomes = engine.run([_audio(chunk) for chunk in batch.chunks])
     if len(outcomes) != len(batch.chunks):
         raise RuntimeError(f"{len(outcomes)} outcomes for {len(batch.chunks)} chunks")
     elapsed_ms = round((time.monotonic() - began) * 1000)
-    return Done(outcomes=tuple(_portable(outcome) for outcome in outcomes), elapsed_ms=elapsed_ms)
+    return Done(
+        outcomes=tuple(_portable(outcome) for outcome in outcomes),
+        elapsed_ms=elapsed_ms,
+        shortages=MEMORY.shortages - short_before,
+    )
 
 
 def _audio(chunk: Chunk) -> ChunkAudio:

@@ -40,10 +40,14 @@ log = logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a worker is made of; `wake` is set by other threads when something is done."""
+    """What a worker is made of; `wake` is set by other threads when something is done.
+
+    After `model_idle_s` without work the model is unloaded; below nought never.
+    """
 
     task: Task
     max_tries: int
+    model_idle_s: int
     codec: Codec
     intake: Intake
     runner: Runner
@@ -68,6 +72,7 @@ class Worker:
         self._give_up_at: float | None = None
         self._watched_at = 0.0
         self._closing = False
+        self._worked_at = time.monotonic()
 
     def run(self) -> None:
         """Loads the model, joins the group, works until `stop`, then finishes the running batch."""
@@ -116,7 +121,18 @@ class Worker:
         self._settle()
         idle = self._runner.ready() is not None and not self._runner.running
         self._start(self._backlog.next_batch() if idle else [])
+        self._rest()
         self._watch()
+
+    def _rest(self) -> None:
+        """Lets the model go when there was no work for long, and has it back as soon as there is some."""
+        now = time.monotonic()
+        if self._runner.running or len(self._backlog):
+            self._worked_at = now
+            if self._runner.unloaded:
+                self._runner.load()
+        elif 0 <= self._parts.model_idle_s <= now - self._worked_at and self._runner.ready() is not None:
+            self._runner.unload()
 
     def _pause(self) -> None:
         self._parts.wake.wait(BUSY_WAIT_S)
@@ -260,6 +276,7 @@ class Worker:
             self._watched_at = time.monotonic()
             self._parts.health.broker(self._intake.broker_answers())
             self._parts.health.lag(self._intake.lag())
+            self._parts.health.detail(model_loaded=self._runner.ready() is not None)
 
 
 def _unplayable(chunk: Held) -> str:

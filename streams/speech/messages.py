@@ -71,7 +71,8 @@ Outcome = Transcription | Evidence | ChunkError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """One outcome per chunk, in order."""
+    """One outcome per chunk, in order; `shortages` counts how often the device's memory did not suffice meanwhile."""
 
     outcomes: tuple[Outcome, ...]
     elapsed_ms: int
+    shortages: int = 0

@@ -22,6 +22,8 @@ from streams.speech.pace import Pace
 LOAD_LIMIT_S = 900.0
 # A loop that did not look for so long was stopped itself; the batch may have been, too.
 LOOP_GAP_S = 1.0
+# After so many batches in a row that met a shortage of memory a fresh process takes over, whose memory is in one piece.
+SHORT_BATCHES = 3
 
 log = logger(__name__)
 
@@ -65,6 +67,7 @@ class Runner:
         self._load_deadline = 0.0
         self._info: ModelInfo | None = None
         self._running: _Running | None = None
+        self._short_batches = 0
 
     @property
     def running(self) -> tuple[Held, ...]:
@@ -73,9 +76,20 @@ class Runner:
 
     def load(self) -> None:
         """Starts a fresh process; nothing runs before `ready` said that its model is loaded."""
-        self._info = None
+        self._info, self._short_batches = None, 0
         self._loading = self._model.start()
         self._load_deadline = time.monotonic() + LOAD_LIMIT_S
+
+    @property
+    def unloaded(self) -> bool:
+        """Whether no process has, or gets, a model."""
+        return self._info is None and self._loading is None
+
+    def unload(self) -> None:
+        """Ends the idle process, and with it what the model holds; `load` brings it back."""
+        self._model.close()
+        self._info = None
+        log.info("the model is unloaded", action="model.unloaded")
 
     def ready(self) -> ModelInfo | None:
         """The loaded model; raises EngineUnavailable or ChildDied when it cannot be loaded."""
@@ -115,7 +129,9 @@ class Runner:
             raise RuntimeError("a batch was answered by no model")
         self._pace.ended(_audio_s(running.chunks), done.elapsed_ms / 1000)
         self._model.keep_spare()
-        return Finished(chunks=running.chunks, done=done, info=self._info)
+        finished = Finished(chunks=running.chunks, done=done, info=self._info)
+        self._count_shortages(done)
+        return finished
 
     def give_up(self) -> tuple[Held, ...]:
         """Ends the running batch and its process; its chunks."""
@@ -137,6 +153,15 @@ class Runner:
             running.cause = answers.ENGINE_TIMEOUT
             self._model.kill()
 
+    def _count_shortages(self, done: Done) -> None:
+        self._short_batches = self._short_batches + 1 if done.shortages else 0
+        if done.shortages:
+            telemetry.out_of_memory.labels(self._task).inc(done.shortages)
+            log.warning("the device's memory did not suffice", action="model.short", times=done.shortages)
+        if self._short_batches >= SHORT_BATCHES:
+            telemetry.child_restarts.labels("out_of_memory").inc()
+            self.load()
+
     def _adopt(self, loaded: Loaded) -> None:
         self._loading = None
         self._info = loaded.info
@@ -148,6 +173,7 @@ class Runner:
             seconds=round(loaded.seconds, 2),
             model=loaded.info.model,
             device=loaded.info.device,
+            compute_type=loaded.info.compute_type,
         )
 
 

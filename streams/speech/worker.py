@@ -58,6 +58,7 @@ def worker(task: Task, settings: Settings, health: Health, stop: threading.Event
     parts = Parts(
         task=task,
         max_tries=speech.max_tries,
+        model_idle_s=speech.model_idle_s,
         codec=codec,
         intake=Intake(settings.kafka, reader),
         runner=Runner(

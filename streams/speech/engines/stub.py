@@ -10,6 +10,7 @@ by the chunks that meet all its conditions:
     stub:crash      the process exits at once
     stub:kill-worker  the process kills the worker that started it, and so itself
     stub:hang       the process never answers
+    stub:short      the device's memory does not suffice at first
     stub:slow=0.2   the chunk takes that many seconds longer
 
     -round=0        only in that round (0 is the first; each retry of a client's is one more)
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from runtime.settings import Speech
 from schemas.evidence import SpeakerEvidence
 from schemas.values import Passage, Task, Timing, Word
+from streams.speech.engines.batching import MEMORY
 from streams.speech.engines.protocol import (
     SAMPLE_RATE_HZ,
     ChunkAudio,
@@ -144,6 +146,8 @@ def _obeyed(chunk: ChunkAudio, task: Task) -> ChunkError | None:
         if order.action == "kill":
             os.kill(os.getppid(), signal.SIGKILL)
             time.sleep(_HANG_S)
+        if order.action == "short":
+            MEMORY.short(_MODEL, 2)
         if order.action in ("slow", "hang"):
             time.sleep(float(order.argument or _HANG_S))
     return None

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from schemas.evidence import unpack
-from schemas.records import ChunkDiarized, ChunkTranscribed
+from schemas.records import ChunkCut, ChunkDiarized, ChunkTranscribed
 from schemas.values import Lane, Task
 from streams.speech import answers
+from streams.speech.runner import SHORT_BATCHES
 from tests.deadline import until
 from tests.streams.speech.lane import (
     ANSWER_TIMEOUT_S,
@@ -108,6 +109,37 @@ def test_a_chunk_the_model_refuses_fails_alone_and_may_be_retried(asr: WorkerPro
     assert (lanes.failure(bad).code, lanes.failure(bad).tries) == ("stub_failed", 1)
     assert isinstance(found[good.event_id], ChunkTranscribed)
     assert isinstance(found[again.event_id], ChunkTranscribed)
+
+
+def test_a_model_that_is_short_of_memory_again_and_again_is_replaced(asr: WorkerProcess, lanes: Lanes) -> None:
+    before = metric(asr, "palimpsest_child_restarts_total")
+    cuts = cuts_of(SHORT_BATCHES, "stub:short-task=asr")
+    lanes.send(cuts)
+    assert all(isinstance(answer, ChunkTranscribed) for answer in lanes.answered_once(cuts).values())
+    assert metric(asr, "palimpsest_out_of_memory_total") == SHORT_BATCHES
+    assert metric(asr, "palimpsest_child_restarts_total") == before + 1
+    [chunk] = cuts_of(1)
+    lanes.send([chunk])
+    assert isinstance(lanes.answered_once([chunk])[chunk.event_id], ChunkTranscribed)
+
+
+def test_an_idle_model_is_unloaded_and_comes_back(
+    module_workspace: Mapping[str, str], lanes: Lanes, tmp_path: Path
+) -> None:
+    first, second = cuts_of(2)
+    with speech_worker(module_workspace, tmp_path, Task.DIARIZATION, MODEL_IDLE_S="1") as worker:
+        lanes.send([first])
+        until(lambda: _diarized(lanes, first), ANSWER_TIMEOUT_S, "the first answer")
+        until(lambda: worker.health()[1].get("model_loaded") is False, ANSWER_TIMEOUT_S, "the model is unloaded")
+        assert worker.health()[0] == 200
+        lanes.send([second])
+        until(lambda: _diarized(lanes, second), ANSWER_TIMEOUT_S, "the second answer")
+        assert len({line["pid"] for line in worker.lines("model.loaded")}) >= 2
+        assert worker.lines("model.unloaded")
+
+
+def _diarized(lanes: Lanes, cut: ChunkCut) -> bool:
+    return any(isinstance(answer, ChunkDiarized) and answer.cause_id == cut.event_id for answer in lanes.read())
 
 
 def test_interactive_chunks_go_four_to_one_before_waiting_batch_chunks(asr: WorkerProcess, lanes: Lanes) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.speech.engines.batching import in_batches, in_groups
+from streams.speech.engines.batching import GROWS_AFTER_S, DeviceMemory, in_batches, in_groups
 
 
 @given(st.lists(st.integers(0, 100), max_size=60), st.integers(1, 9))
@@ -26,6 +26,31 @@ def test_a_batch_too_large_is_halved(rows: int, size: int, room: int) -> None:
         return batch
 
     assert in_batches(range(rows), size, work) == list(range(rows))
+
+
+def test_a_size_that_did_not_fit_is_remembered_and_grows_again() -> None:
+    now, sizes = [0.0], []
+    memory = DeviceMemory(lambda: now[0])
+
+    def run(room: int) -> list[int]:
+        def work(batch: Sequence[int]) -> Sequence[int]:
+            sizes.append(len(batch))
+            if len(batch) > room:
+                raise MemoryError
+            return batch
+
+        sizes.clear()
+        assert in_batches(range(16), 8, work, memory) == list(range(16))
+        return list(sizes)
+
+    assert run(room=2) == [8, 4] + 8 * [2]
+    assert run(room=8) == 8 * [2]
+    now[0] = GROWS_AFTER_S
+    assert run(room=8) == 4 * [4]
+    now[0] = 100 * GROWS_AFTER_S
+    assert run(room=8) == [8, 8]
+    assert memory.shortages == 2
+    assert memory.size("other work", 8) == 8
 
 
 def test_one_row_too_large_is_an_error() -> None:
