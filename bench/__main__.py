@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.accounts.keys import create_key
-from bench import chunker, latency, length, rebuild, throughput
+from bench import chunker, clustering, latency, length, rebuild, throughput
 from bench.processes import Running, running
 from bench.report import Figure, table, write
 from bench.resources import cpu_seconds, proportional_bytes
@@ -42,7 +42,8 @@ T = TypeVar("T")
 ENGINE_PARTS = ("throughput", "latency", "rebuild")
 PARTS = (*ENGINE_PARTS, "chunker")
 # Takes its time: only where it is asked for.
-ASKED_PARTS = ("length",)
+ASKED_ENGINE_PARTS = ("length",)
+ASKED_PARTS = (*ASKED_ENGINE_PARTS, "clustering")
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +68,7 @@ def _arguments() -> argparse.Namespace:
         nargs="+",
         default=length.LENGTHS_MIN,
         metavar="N",
-        help=f"recordings of the length part (default: {' '.join(map(str, length.LENGTHS_MIN))})",
+        help=f"recordings of the parts length and clustering (default: {' '.join(map(str, length.LENGTHS_MIN))})",
     )
     parser.add_argument("--real-engines", action="store_true", help="the length part with the real models")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="folder of logs and figures")
@@ -175,11 +176,14 @@ def main() -> int:
     parts = arguments.only or PARTS
     started = time.monotonic()
     figures: list[Figure] = []
-    if set(parts) & {*ENGINE_PARTS, *ASKED_PARTS}:
+    if set(parts) & {*ENGINE_PARTS, *ASKED_ENGINE_PARTS}:
         figures += _with_engines(parts, arguments)
     if "chunker" in parts:
         _say("chunker: an hour of sound, twice")
         figures += chunker.measure()
+    if "clustering" in parts:
+        _say("clustering: made-up evidence of up to four hours")
+        figures += clustering.measure(arguments.minutes)
     target = write(figures, arguments.out, datetime.now(UTC))
     print(table(figures))
     _say(f"\n{time.monotonic() - started:.0f} s; written to {target}")
