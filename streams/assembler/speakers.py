@@ -17,8 +17,8 @@ from scipy.optimize import linear_sum_assignment
 from schemas.evidence import SpeakerEvidence
 from streams.assembler.turns import Turn
 
-CLEAN_SHARE = 0.2  # of a window, that a local speaker must be heard alone in to be clustered
-THRESHOLD = 0.7  # distance of unit vectors at which two clusters are two people
+CLEAN_SHARE = 0.1  # of a window, that a local speaker must be heard alone in to be clustered
+THRESHOLD = 0.74  # distance of unit vectors at which two clusters are two people
 MIN_CLUSTER_SHARE = 0.01
 MIN_CLUSTER = 2
 MOST_MIN_CLUSTER = 15  # so often heard, one is a person however long the others talk
