@@ -25,7 +25,9 @@ def _read_by_processes() -> Iterator[tuple[str, object]]:
     tree = ast.parse((ROOT / "runtime" / "settings.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READERS:
-            name, *rest = [ast.literal_eval(a) if isinstance(a, ast.Constant | ast.UnaryOp) else None for a in node.args[:2]]
+            name, *rest = [
+                ast.literal_eval(a) if isinstance(a, ast.Constant | ast.UnaryOp) else None for a in node.args[:2]
+            ]
             if isinstance(name, str):
                 yield f"PALIMPSEST_{name}", rest[0] if rest else None
 
