@@ -13,6 +13,9 @@ from streams.assembler.turns import Turn, TurnIndex
 from streams.assembler.words import ends_sentence, fill_times, join, mean_confidence, split, storable
 
 NEAREST_TURN_MS = 1_000  # a word beside a turn by at most this belongs to it
+TURN_PAUSE_MS = 300  # after such a pause somebody else may go on
+MOVED_MS = 250  # so far beside a turn its speaker may have said a word
+MOST_MOVED_MS = 1_500
 PAUSE_MS = 1_000
 SHORT_SEGMENT_MS = 1_500  # a sentence shorter than this takes the next one along when that follows at once
 SHORT_PAUSE_MS = 400
@@ -106,7 +109,7 @@ def _assigned(spoken: list[Spoken], turns: TurnIndex) -> list[Spoken]:
         speaker = turns.speaker(item.start_ms, item.end_ms, before, NEAREST_TURN_MS)
         before = speaker or before
         assigned.append(replace(item, word=replace(item.word, speaker_id=speaker)))
-    return _without_flickers(assigned, turns)
+    return _turned_at_sentences(_without_flickers(assigned, turns), turns)
 
 
 def _without_flickers(spoken: list[Spoken], turns: TurnIndex) -> list[Spoken]:
@@ -122,6 +125,38 @@ def _without_flickers(spoken: list[Spoken], turns: TurnIndex) -> list[Spoken]:
             continue
         calm[i] = replace(here, word=replace(here.word, speaker_id=other))
     return calm
+
+
+def _turned_at_sentences(spoken: list[Spoken], turns: TurnIndex) -> list[Spoken]:
+    """A change of speaker beside the end of a sentence is moved there: words' times and turns are both a little off."""
+    moved = list(spoken)
+    for i in range(1, len(spoken)):
+        before, after = moved[i - 1].word.speaker_id, moved[i].word.speaker_id
+        if before == after or before is None or after is None or _may_turn(moved, i):
+            continue
+        for k in (i - 1, i + 1, i - 2, i + 2):
+            if 0 < k < len(moved) and _may_turn(moved, k) and _may_move(moved, (i, k), turns):
+                speaker = after if k < i else before
+                for n in range(min(i, k), max(i, k)):
+                    moved[n] = replace(moved[n], word=replace(moved[n].word, speaker_id=speaker))
+                break
+    return moved
+
+
+def _may_turn(spoken: Sequence[Spoken], i: int) -> bool:
+    """Whether somebody else may well begin with this word."""
+    return ends_sentence(spoken[i - 1].word.text) or spoken[i].start_ms - spoken[i - 1].end_ms > TURN_PAUSE_MS
+
+
+def _may_move(spoken: Sequence[Spoken], change: tuple[int, int], turns: TurnIndex) -> bool:
+    """Whether the words between are one speaker's who is heard, or just not yet or no more, where they are."""
+    i, k = change
+    words = spoken[min(i, k) : max(i, k)]
+    speaker = spoken[i].word.speaker_id if k < i else spoken[i - 1].word.speaker_id
+    if len({item.word.speaker_id for item in words}) > 1:
+        return False
+    near = turns.overlap(speaker, words[0].start_ms - MOVED_MS, words[-1].end_ms + MOVED_MS)
+    return near > 0 and words[-1].end_ms - words[0].start_ms <= MOST_MOVED_MS
 
 
 def _named(

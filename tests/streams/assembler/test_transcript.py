@@ -86,6 +86,19 @@ def test_one_doubtful_word_inside_a_sentence_does_not_change_speaker() -> None:
     assert len(texts([passage("one two three four five", 0)], spoken)) == 1
 
 
+@pytest.mark.parametrize("border_ms", [900, 1_500])
+def test_a_change_of_speaker_beside_the_end_of_a_sentence_is_there(border_ms: int) -> None:
+    """The third word begins at 900 ms, the fourth at 1200 ms; the sentence ends with the fourth."""
+    said = [passage("It was me then. And I am Sheila.", 0)]
+    spoken = turns((0, border_ms, "a"), (border_ms, 3_000, "b"))
+    assert texts(said, spoken) == [("spk1", "It was me then."), ("spk2", "And I am Sheila.")]
+
+
+def test_a_change_of_speaker_far_from_the_end_of_a_sentence_stays() -> None:
+    said = [passage("It was me and so on and on it went until he said enough.", 0)]
+    assert texts(said, turns((0, 1_200, "a"), (1_200, 9_000, "b")))[0] == ("spk1", "It was me and")
+
+
 def test_passages_without_words_get_interpolated_ones() -> None:
     bare = Passage(
         start_ms=0,
