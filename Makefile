@@ -3,24 +3,26 @@
 #   make demo          everything, once, for real: start, transcribe a recording, search in it; Ctrl-C stops it
 #   make demo EXIT=1   the same, and stop at the end
 #   make up | down     the local stack
-#   make test | check | bench
+#   make test [ARGS="tests/api -k upload" SIDE_BY_SIDE=2] | check | bench
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
 #   make chaos-guards  take the product's guards out one by one and see the checker find what they prevent
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
 #   make soak          thousands of jobs, and what every process takes meanwhile
-#   make outages soak       every engine away for a minute under load, stopped and paused
+#   make outages       every engine away for a minute under load, stopped and paused
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
 #   make lock          resolve packages and engine artifacts anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := .venv/bin/python
+# How many processes share the tests; each is at one file at a time.
+SIDE_BY_SIDE ?= 2
 
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench bench-rebuild chaos chaos-guards hostile hostile-text fuzz outages crash-points lock
+.PHONY: setup demo up down test check bench bench-rebuild chaos chaos-guards hostile hostile-text fuzz outages soak crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
