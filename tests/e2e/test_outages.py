@@ -3,7 +3,6 @@
 The minute-long outages, stopped and paused, are `make outages`.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,25 +16,20 @@ from local.stack import Stack
 from local.workspace import fresh_workspace
 from tests.deadline import until
 from tests.e2e.conftest import STUB, TENANT, restarted, running_pipeline
+from tests.port_bases import free_port_base
 
-# Engines that other people's tests use are not stopped: those get a stack of their own, beside.
-SHARED = "PALIMPSEST_TEST_HOME" in os.environ
-PORT_BASE = 18600
 OUTAGE_S = 2.0
 JOBS_PER_S = 2.0
 WAYS = {"kafka": "stop", "registry": "stop", "postgres": "stop", "opensearch": "pause", "s3": "stop"}
 FIRST_PROMISE_S = 60.0
-# A second set of engines may have to start, on a machine that others use.
+# A second set of engines starts, perhaps on a machine that others use.
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def engines(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Engines that may be stopped."""
-    if not SHARED:
-        yield request.getfixturevalue("stack")
-        return
-    own = Stack(CHECKOUT / ".palimpsest" / "test-outages", PORT_BASE)
+def engines() -> Iterator[Stack]:
+    """Engines that may be stopped: others' tests run on the common ones meanwhile."""
+    own = Stack(CHECKOUT / ".palimpsest" / "test-outages", free_port_base())
     try:
         own.start_engines()
         yield own
