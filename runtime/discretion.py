@@ -11,9 +11,10 @@ from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
 
-from runtime.errors import Fenced, ObjectMissing, Unavailable
+from runtime.errors import Fenced, Misconfigured, ObjectMissing, Unavailable
+from schemas.codec import UnknownSchemaId
 
-_OUTSPOKEN = (Unavailable, Fenced, ObjectMissing)
+_OUTSPOKEN = (Unavailable, Fenced, ObjectMissing, Misconfigured, UnknownSchemaId)
 _MAX_CAUSES = 8
 
 

@@ -4,6 +4,7 @@
     Unavailable  an outside system is away: try again in place, then stop
     Refused   tell the caller: a code, a sentence, nothing of the inside
     Fenced    somebody else owns this work now: roll back and stop
+    Misconfigured  an operator must mend something first: say what, and stop
 
 Modules that talk to an outside system translate its driver's errors into these, `raise … from error`.
 """
@@ -19,6 +20,10 @@ class Unavailable(Exception):
 
 class Fenced(Exception):
     """The offsets moved under us: another member owns the partition. Nothing of this batch took effect."""
+
+
+class Misconfigured(Exception):
+    """The process cannot run as it was set up; the message says what to do, and quotes no stranger."""
 
 
 class ObjectMissing(Exception):

@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from runtime.errors import Unavailable
+from runtime.errors import Misconfigured, Unavailable
 from runtime.faults import crash_point
 
 Connection = psycopg.Connection[TupleRow]
@@ -61,7 +61,7 @@ TABLE_OWNERS: tuple[str, ...] = (
 )
 
 
-class SchemaOutdated(Exception):
+class SchemaOutdated(Misconfigured):
     """The database's tables are not this program's; run `palimpsest schema apply`."""
 
 

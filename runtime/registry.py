@@ -23,6 +23,7 @@ _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _REQUEST_TIMEOUT_S = 10.0
 _RETRY_PAUSE_S = 1.0
 _NOT_FOUND = 404
+_CONFLICT = 409
 # Far more than one system ever registers; what is forgotten is asked for again.
 KEPT_SCHEMAS = 1_000
 
@@ -94,12 +95,28 @@ class Registry:
             "POST",
             f"/subjects/{subject}/versions",
             {"schema": text},
-            accept=frozenset({_NOT_FOUND, 409, 422}),
+            accept=frozenset({_NOT_FOUND, _CONFLICT, 422}),
         )
         if answer.is_error:
             raise IncompatibleSchema([*self.check(name, text)] or [_worded(name, answer)])
-        self._call("PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
+        self._require(subject)
         return int(answer.json()["id"])
+
+    def _require(self, subject: str) -> None:
+        """Puts a record under our rule, once: of two that do so at the same moment the registry may refuse both, and
+        then whoever was first has done it."""
+        if self._rule(subject) == COMPATIBILITY:
+            return
+        answer = self._call(
+            "PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY}, accept=frozenset({_CONFLICT})
+        )
+        if answer.is_error and (rule := self._rule(subject)) != COMPATIBILITY:
+            raise Unavailable(f"the schema registry keeps {subject} under {rule}")
+
+    def _rule(self, subject: str) -> str:
+        """Under which rule new versions of a record are taken; empty where it has none of its own."""
+        answer = self._call("GET", f"/config/{subject}")
+        return "" if answer.status_code == _NOT_FOUND else str(answer.json()["compatibilityLevel"])
 
     def check(self, name: str, text: str) -> list[Incompatibility]:
         """What in `text` breaks readers of any registered version, or is broken by its writers."""

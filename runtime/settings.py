@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.errors import Misconfigured
+
 PREFIX = "PALIMPSEST_"
 _ORDER = re.compile(r"[\w-]+:[\w.]+:(before|after|failed):[1-9]\d*")
 
 
-class SettingsError(ValueError):
+class SettingsError(Misconfigured, ValueError):
     """A setting is missing or makes no sense; the message names it."""
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import msgspec
 from psycopg.types.json import Jsonb
 
+from api.tracing import request_id
 from runtime.errors import Refused
 from runtime.postgres import AsyncConnection, Pool, borrowed, load_sql
 from runtime.telemetry import idempotent_replays
@@ -79,7 +80,9 @@ class Idempotency:
 
     async def claim(self, tenant_id: str, key: str | None) -> Claim | Earlier:
         """A claim, or what was answered earlier; raises Refused while the first request is in flight."""
-        new = Claim(tenant_id=tenant_id, key=key, request_id=str(uuid4()), holder=str(uuid4()))
+        # What the answer's X-Request-Id names is what its facts name as their cause.
+        identity = request_id.get() or str(uuid4())
+        new = Claim(tenant_id=tenant_id, key=key, request_id=identity, holder=str(uuid4()))
         if key is None:
             return new
         values = {"tenant_id": tenant_id, "key": key, "lease_s": LEASE_S}

@@ -94,6 +94,10 @@ def test_a_raw_body_becomes_an_object_an_event_and_a_job(server: Server, client:
         "min_speakers": None,
         "max_speakers": None,
         "vocabulary": ["Ada", "Lovelace"],
+        "languages": [],
+        "task": "transcribe",
+        "prompt": None,
+        "quality": "balanced",
     }
     assert client.get(answer.headers["location"]).json() == job
     assert client.get("/v1/transcriptions?limit=1").json()["items"][0] == job
