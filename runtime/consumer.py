@@ -28,6 +28,7 @@ from runtime.faults import crash_point
 from runtime.health import Health
 from runtime.kafka import Incoming, consumer_config
 from runtime.lag import Lag
+from runtime.membership import Membership
 from runtime.postgres import Connection, connection, load_sql, transaction
 from runtime.settings import Kafka
 from runtime.telemetry import logger
@@ -99,6 +100,7 @@ class ConsumerLoop:
         self._lag = Lag()
         self._lag_at = 0.0
         self._broker_away = False
+        self._membership = Membership()
         self._told: dict[tuple[str, int], int] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -112,6 +114,7 @@ class ConsumerLoop:
                 "error_cb": self._on_error,
             }
         )
+        self._membership.left()
         consumer.subscribe(
             [self._kafka.topic(topic) for topic in self._sub.topics],
             on_assign=self._on_assign,
@@ -197,12 +200,14 @@ class ConsumerLoop:
             tp.offset = self._next[tp.topic.removeprefix(prefix), tp.partition]
         consumer.assign(partitions)
         self._assigned = partitions
+        self._membership.joined()
         self._stopped.clear()
         telemetry.stopped_partitions.set(0)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._next = {}
         self._assigned = None
+        self._membership.left()
 
     @property
     def _consumer(self) -> str:
@@ -284,6 +289,7 @@ class ConsumerLoop:
         if self._broker_away:
             self._broker_away = not _answers(consumer)
         self._health.broker(not self._broker_away)
+        self._membership.watch(not self._broker_away)
         places = {place: (self._end(consumer, place), following) for place, following in self._next.items()}
         self._health.lag(self._lag.report(time.monotonic(), places))
         self._tell_group(consumer)

@@ -7,6 +7,7 @@ away is first offered to the owner, who may keep it until a running batch is ove
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from runtime.errors import Unavailable
 from runtime.faults import crash_point
 from runtime.kafka import Incoming, consumer_config
 from runtime.lag import Lag
+from runtime.membership import Membership
 from runtime.settings import Kafka
 from runtime.telemetry import logger
 from streams.speech.offsets import Commit, Ledger, Place, Position
@@ -58,6 +60,7 @@ class Intake:
         self._paused: set[Place] = set()
         self._owner: Owner | None = None
         self._broker_away = False
+        self._membership = Membership()
         self._lag = Lag()
         extra: dict[str, str | int | bool] = {
             "partition.assignment.strategy": "cooperative-sticky",
@@ -138,14 +141,13 @@ class Intake:
         return True
 
     def broker_answers(self) -> bool:
-        """Whether the broker is there; asks it only when it was gone."""
+        """Whether the broker is there; asks it only when it was gone. Ends the process when it has forgotten us."""
         if self._broker_away:
-            try:
+            with suppress(KafkaException):
                 self._consumer.list_topics(timeout=BROKER_CHECK_TIMEOUT_S)
                 self._broker_away = False
-            except KafkaException:
-                return False
-        return True
+        self._membership.watch(not self._broker_away)
+        return not self._broker_away
 
     def lag(self) -> int:
         """How many records of our partitions are not answered; keeps the metric."""
@@ -168,6 +170,7 @@ class Intake:
             self._ledgers[place] = Ledger(Commit(partition.offset, partition.metadata or "") if known else None)
             self._paused.discard(place)
         consumer.incremental_assign(partitions)
+        self._membership.joined()
         log.info("partitions assigned", action="consumer.assigned", partitions=sorted(self._ledgers))
 
     def _release(self, partitions: list[TopicPartition], *, lost: bool) -> None:
@@ -178,6 +181,8 @@ class Intake:
             self._ledgers.pop(place, None)
             self._paused.discard(place)
         self._consumer.incremental_unassign(partitions)
+        if lost:
+            self._membership.left()
         log.info("partitions released", action="consumer.released", partitions=sorted(places), lost=lost)
 
     def _open(self, record: Incoming) -> bool:
