@@ -26,7 +26,7 @@ from runtime import telemetry
 from runtime.errors import Fenced, Unavailable
 from runtime.faults import crash_point
 from runtime.health import Health
-from runtime.kafka import Incoming, consumer_config
+from runtime.kafka import Incoming, consumer_config, is_fatal
 from runtime.lag import Lag
 from runtime.membership import Membership
 from runtime.postgres import Connection, connection, load_sql, transaction
@@ -174,7 +174,7 @@ class ConsumerLoop:
         error = message.error()
         if error is None:
             return (message.topic() or "").removeprefix(self._kafka.topic_prefix) in self._sub.topics
-        if error.fatal():
+        if is_fatal(error):
             raise Unavailable(f"Kafka: {error}")
         log.warning("the broker reported an error", action="consumer.error", error=str(error))
         return False

@@ -235,6 +235,11 @@ class AsyncEventProducer:
         return True
 
 
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client can never go on. One that comes as a message of its own has only the code, not the mark."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
 def consumer_config(kafka: settings.Kafka, group: str, **extra: str | int | bool) -> dict[str, str | int | bool]:
     """What all our consumers share: no automatic commits, every record from the first, quick failure detection."""
     shared: dict[str, str | int | bool] = {

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from runtime import telemetry
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
-from runtime.kafka import Incoming, consumer_config
+from runtime.kafka import Incoming, consumer_config, is_fatal
 from runtime.lag import Lag
 from runtime.membership import Membership
 from runtime.settings import Kafka
@@ -209,13 +209,13 @@ class Intake:
         error = message.error()
         if error is None:
             return True
-        if error.fatal():
+        if is_fatal(error):
             raise Unavailable(f"Kafka: {error}")
         log.warning("the broker reported an error", action="consumer.error", error=str(error))
         return False
 
     def _commit_later(self, error: KafkaError) -> bool:
-        if error.fatal():
+        if is_fatal(error):
             raise Unavailable(f"Kafka: {error}")
         # ILLEGAL_GENERATION and REBALANCE_IN_PROGRESS are normal while members come and go.
         log.info("the commit is tried again", action="consumer.commit_later", error=str(error))

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from runtime.errors import Unavailable
 from runtime.kafka import (
@@ -16,6 +16,7 @@ from runtime.kafka import (
     apply_topics,
     consumer_config,
     dead_letter,
+    is_fatal,
     topic_settings,
 )
 from runtime.settings import Kafka, Settings
@@ -92,3 +93,10 @@ def test_a_dead_letter_keeps_bytes_key_and_headers() -> None:
     headers = dict(letter.headers)
     assert headers["__dlq.errors.topic"] == b"controls"
     assert headers["__dlq.errors.offset"] == b"7"
+
+
+def test_an_error_that_comes_as_a_message_is_fatal_by_its_code() -> None:
+    """A fenced member got it so, took it for a passing trouble and waited for ever."""
+    assert is_fatal(KafkaError(KafkaError._FATAL))
+    assert is_fatal(KafkaError(KafkaError._FENCED, "fenced", True))
+    assert not is_fatal(KafkaError(KafkaError._TRANSPORT))
