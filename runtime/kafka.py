@@ -185,12 +185,20 @@ class EventProducer:
 
 
 class AsyncEventProducer:
-    """Producer of the async processes; `send` returns when the broker has the record."""
+    """Producer of the async processes; `send` returns when the broker has the record.
+
+    One that failed may have lost count of what the broker has, and would be refused for ever: another takes its place.
+    """
 
     def __init__(self, kafka: settings.Kafka) -> None:
+        self._kafka = kafka
         self._prefix = kafka.topic_prefix
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=kafka.bootstrap,
+        self._producer = self._made()
+        self._renewal: asyncio.Task[None] | None = None
+
+    def _made(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._kafka.bootstrap,
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
@@ -207,14 +215,16 @@ class AsyncEventProducer:
 
     async def stop(self) -> None:
         """Sends what is queued and disconnects; without a broker it gives up what is queued after a while."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._producer.stop()
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
+        await _stopped(self._producer)
 
     async def send(self, out: Outgoing) -> int:
         """The record's offset, when all replicas have it; raises Unavailable."""
+        producer = self._producer
         try:
-            place = await self._producer.send_and_wait(
+            place = await producer.send_and_wait(
                 self._prefix + out.topic,
                 value=out.value,
                 key=out.key,
@@ -222,9 +232,27 @@ class AsyncEventProducer:
                 headers=list(out.headers),
             )
         except AsyncKafkaError as error:
+            self._replace(producer)
             raise Unavailable(f"Kafka: {error}") from error
         telemetry.records_out.labels(out.topic).inc()
         return int(place.offset)
+
+    def _replace(self, failed: AIOKafkaProducer) -> None:
+        if self._producer is failed and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._renew(failed))
+
+    async def _renew(self, failed: AIOKafkaProducer) -> None:
+        """While the broker is away the old one stays, and its next failure tries again."""
+        fresh = self._made()
+        try:
+            await fresh.start()
+        except BaseException as error:
+            await _stopped(fresh)
+            if not isinstance(error, AsyncKafkaError):
+                raise
+            return
+        self._producer = fresh
+        await _stopped(failed)
 
     async def reachable(self) -> bool:
         """Whether the broker answers now."""
@@ -233,6 +261,12 @@ class AsyncEventProducer:
         except AsyncKafkaError:
             return False
         return True
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    with suppress(TimeoutError, AsyncKafkaError):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await producer.stop()
 
 
 def is_fatal(error: KafkaError) -> bool:
