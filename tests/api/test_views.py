@@ -16,6 +16,7 @@ ROUTES = (
     ("GET", "/segments/s5-1"),
     ("GET", "/speakers"),
     ("GET", "/events"),
+    ("GET", "/archive"),
     ("PATCH", "/segments/s5-1"),
     ("PUT", "/speakers/spk1"),
     ("POST", "/speakers/spk1/merge"),
