@@ -30,7 +30,7 @@ from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE, DEAD_LETTERS, UPLOA
 from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
 from streams.chunker.prepare import MAX_HANGS
 from streams.chunker.room import Room
-from streams.chunker.sandbox import SILENCE_S
+from streams.chunker.sandbox import FRAME_TIMEOUT_S
 from tests.deadline import until
 from tests.streams.chunker.recordings import RECIPES, media_file, noise, silence, tone, wav_header
 
@@ -363,7 +363,9 @@ def test_others_do_not_wait_long_for_a_file_that_hangs_its_decoder(workspace: Ma
         assert world.decoded(letter) == hanging
         assert dict(letter.headers)["__dlq.errors.attempts"] == b"2"
     print(f"the others waited {waited_s:.1f} s where a chunker starts in {start_s:.1f} s")
-    assert waited_s < MAX_HANGS * SILENCE_S + max(5.0, 2 * start_s)
+    # On a machine of its own 9 s; other tests take their part of the processors. A file without a sign of life is
+    # otherwise given up after a minute, twice.
+    assert waited_s < MAX_HANGS * FRAME_TIMEOUT_S / 2
 
 
 def test_long_uploads_have_a_chunker_of_their_own(workspace: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from streams.chunker.cut import SAMPLE_RATE_HZ
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
-from streams.chunker.sandbox import SILENCE_S, DecoderCrashed, DecoderHung, Decoders
+from streams.chunker.sandbox import FRAME_TIMEOUT_S, SILENCE_S, DecoderCrashed, DecoderHung, Decoders
 from tests.deadline import until
 from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone, wav_header
 
@@ -142,7 +142,7 @@ async def test_a_decoder_that_stands_still_is_noticed_soon_and_the_next_file_wor
                 os.kill(children(nursery())[0], signal.SIGSTOP)
                 stopped_at = time.monotonic()
     # What it had said already is read first.
-    assert SILENCE_S <= time.monotonic() - stopped_at < SILENCE_S + SILENCE_S
+    assert SILENCE_S <= time.monotonic() - stopped_at < FRAME_TIMEOUT_S / 2
     assert isinstance((await frames(decoders, media_file(tone(500), RECIPES["wav"])))[-1], Finished)
 
 
