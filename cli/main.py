@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cli import bench, demo, evaluate, export, jobs, operators, privacy, search, transcribe
+from cli import demo, export, jobs, operators, privacy, programs, search, transcribe
 from cli.errors import CommandError, Exit
 from local import commands as stack
 from local.errors import LocalError
@@ -25,8 +25,7 @@ FAMILIES: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"]
     demo.register,
     operators.register,
     privacy.register,
-    evaluate.register,
-    bench.register,
+    programs.register,
 )
 EPILOG = """first steps:
   palimpsest up                       start everything on this machine

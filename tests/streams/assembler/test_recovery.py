@@ -1,12 +1,11 @@
 """The assembler after its database was lost: everything comes back from the log, and no number is given twice."""
 
-from collections.abc import Iterator, Mapping
 from functools import partial
 
 import pytest
 
 from runtime.kafka import EventProducer
-from runtime.postgres import Connection, connection
+from runtime.postgres import Connection
 from schemas import records
 from schemas.topics import TRANSCRIPTS
 from schemas.values import TranscriptionOptions
@@ -16,30 +15,12 @@ from streams.assembler.store import Store
 from streams.assembler.workshop import Workshop
 from tests.deadline import until
 from tests.streams.assembler.given import Inputs
+from tests.streams.assembler.member import Member
 from tests.streams.assembler.running import Bus
-from tests.streams.assembler.test_store import Member
 
 TIMEOUT_S = 60.0
 WORDS_ONLY = TranscriptionOptions(diarize=False)
 TABLES = ("jobs", "chunks", "applied", "results", "parked", "outbox", "log", "recovered", "claims")
-
-
-@pytest.fixture(scope="module")
-def bus(module_workspace: Mapping[str, str]) -> Bus:
-    return Bus(module_workspace)
-
-
-@pytest.fixture(scope="module")
-def workshop(bus: Bus) -> Iterator[Workshop]:
-    made = Workshop(bus.settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def conn(bus: Bus) -> Iterator[Connection]:
-    with connection(bus.settings.postgres_dsn, autocommit=True) as made:
-        yield made
 
 
 def keep_copy(conn: Connection) -> None:

@@ -1,10 +1,8 @@
 """States as rows: what is written for one result, what is remembered, and when that is not trusted."""
 
-from collections.abc import Iterator, Mapping
-
 import pytest
 
-from runtime.postgres import Connection, connection
+from runtime.postgres import Connection
 from streams.assembler import state_rows
 from streams.assembler.decide import Input, decide
 from streams.assembler.job import fold
@@ -13,12 +11,6 @@ from streams.assembler.state_rows import StateRows
 from tests.streams.assembler.given import Inputs
 
 CHUNKS = 40
-
-
-@pytest.fixture
-def conn(module_workspace: Mapping[str, str]) -> Iterator[Connection]:
-    with connection(module_workspace["PALIMPSEST_POSTGRES_DSN"], autocommit=True) as made:
-        yield made
 
 
 def give(rows: StateRows, conn: Connection, *inputs: Input) -> State:

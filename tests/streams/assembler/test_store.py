@@ -5,20 +5,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
 from psycopg.errors import UniqueViolation
 
 from runtime.errors import Fenced
-from runtime.kafka import REDRIVE_HEADER, EventProducer, Incoming, Outgoing
-from runtime.postgres import Connection, connection
+from runtime.kafka import Incoming, Outgoing
+from runtime.postgres import Connection
 from schemas import records
-from schemas.codec import Codec
 from schemas.identity import partition_for
-from schemas.topics import BY_NAME, DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
+from schemas.topics import DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
 from streams.assembler.assembly import task_of
 from streams.assembler.attempts import MAX_ATTEMPTS
 from streams.assembler.child import Bench, Hopeless
@@ -26,72 +24,10 @@ from streams.assembler.decide import Input
 from streams.assembler.decide import decide as real_decide
 from streams.assembler.state import Change, State
 from streams.assembler.store import Parked, Slot, Store
-from streams.assembler.worker import Assembler
 from streams.assembler.workshop import Workshop
 from tests.streams.assembler.given import Inputs
-from tests.streams.assembler.running import INPUT_TOPICS, Bus
-
-
-@pytest.fixture(scope="module")
-def bus(module_workspace: Mapping[str, str]) -> Bus:
-    return Bus(module_workspace)
-
-
-@pytest.fixture(scope="module")
-def workshop(bus: Bus) -> Iterator[Workshop]:
-    made = Workshop(bus.settings)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def conn(bus: Bus) -> Iterator[Connection]:
-    with connection(bus.settings.postgres_dsn, autocommit=True) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def closed_in_the_end() -> Iterator[None]:
-    yield
-    while Member.made:
-        Member.made.pop().handler.close()
-
-
-class Member:
-    """One member of the group, driven by hand: its transaction and its publishing are two steps."""
-
-    made: ClassVar[list["Member"]] = []
-
-    def __init__(self, bus: Bus, conn: Connection, workshop: Workshop) -> None:
-        self.bus, self.conn = bus, conn
-        self.handler = Assembler(bus.settings, bus.codec, EventProducer(bus.settings.kafka), workshop)
-        self.made.append(self)
-        self.handler.assigned(conn, frozenset(range(bus.settings.kafka.partitions)))
-
-    def commit(self, job: Inputs, *inputs: records.Record, redrive: int = 0) -> None:
-        """The transaction alone: as if the process died right after it."""
-        partition = partition_for(job.job_id.encode(), self.bus.settings.kafka.partitions)
-        with self.conn.transaction():
-            self.handler.apply(self.conn, partition, [incoming(self.bus.codec, r, partition, redrive) for r in inputs])
-
-    def give(self, job: Inputs, *inputs: records.Record, redrive: int = 0) -> list[records.TranscriptRecord]:
-        """The whole step; the job's facts on the log afterwards."""
-        self.commit(job, *inputs, redrive=redrive)
-        self.handler.committed(self.conn, 0)
-        return self.bus.facts()[job.job_id]
-
-
-def incoming(codec: Codec, record: records.Record, partition: int, redrive: int = 0) -> Incoming:
-    topic = next(name for name in INPUT_TOPICS if isinstance(record, BY_NAME[name].records))
-    return Incoming(
-        topic=topic,
-        partition=partition,
-        offset=record.occurred_at,
-        key=record.job_id.encode(),
-        value=codec.encode(record),
-        headers=((REDRIVE_HEADER, str(redrive).encode()),) if redrive else (),
-        timestamp_ms=record.occurred_at,
-    )
+from tests.streams.assembler.member import Member
+from tests.streams.assembler.running import Bus
 
 
 def test_what_was_committed_is_published_after_a_crash(bus: Bus, conn: Connection, workshop: Workshop) -> None:
@@ -171,7 +107,7 @@ from runtime.postgres import connection
 from streams.assembler.workshop import Workshop
 from tests.streams.assembler.given import Inputs
 from tests.streams.assembler.running import Bus
-from tests.streams.assembler.test_store import Member
+from tests.streams.assembler.member import Member
 
 if __name__ == "__main__":
     bus = Bus(os.environ)
