@@ -27,6 +27,8 @@ COMMIT_INTERVAL_S = 1.0
 HEARTBEAT_S = 2.0
 # A member that joins waits for the file in hand, which may take two minutes.
 REBALANCE_TIMEOUT_S = 150.0
+# What the file in hand gets to be finished after SIGTERM.
+GRACE_S = 15.0
 BUFFERED_RECORDS = 4096
 POLLED_RECORDS = 50
 _COMMIT_BEFORE_REVOKE_S = 5.0
@@ -43,7 +45,17 @@ class IdempotentProducer(driver.Producer):
 
 
 class CommittingConsumer(driver.Consumer):
-    """Commits what is acknowledged before Faust forgets it."""
+    """Commits what is acknowledged before Faust forgets it, and does not wait for ever when the application ends."""
+
+    async def wait_empty(self) -> None:
+        """Waits for the record in hand; at the end only for a while, then Faust cancels it unacknowledged."""
+        waiting = asyncio.ensure_future(super().wait_empty())
+        await asyncio.wait({waiting}, timeout=GRACE_S if self.app.should_stop else None)
+        if waiting.done():
+            waiting.result()
+        else:
+            log.warning("the record in hand is given up", action="consumer.given_up", grace_s=GRACE_S)
+            waiting.cancel()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """At worst the records are read again."""

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from local.processes import PROCESSES, STOP_ORDER
 from tests.deadline import until
@@ -73,6 +74,16 @@ class Processes:
         self.kill(name)
         self.start(name)
 
+    def end(self, name: str, timeout_s: float) -> int | None:
+        """The exit status of a process that was asked to end; None, and it is killed, where it does not in time."""
+        return _end(self._running.pop(name), timeout_s)
+
+    def metric(self, name: str, metric: str) -> float:
+        """The sum of a metric of a process over its labels."""
+        text = httpx.get(f"http://127.0.0.1:{self._ports[name]}/metrics").text
+        families = text_string_to_metric_families(text)
+        return sum(sample.value for family in families for sample in family.samples if sample.name == metric)
+
     def ended(self) -> list[str]:
         """Processes that ended by themselves."""
         return [name for name, process in self._running.items() if process.poll() is not None]
@@ -90,11 +101,7 @@ class Processes:
             for process in running:
                 process.terminate()
             for process in running:
-                try:
-                    process.wait(STOP_TIMEOUT_S)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                _end(process, STOP_TIMEOUT_S)
 
     def log_tail(self, name: str) -> str:
         """The end of a process's log."""
@@ -111,3 +118,12 @@ class Processes:
             return httpx.get(f"http://127.0.0.1:{self._ports[name]}{PROCESSES[name].ready_path}").is_success
         except httpx.TransportError:
             return False
+
+
+def _end(process: "subprocess.Popen[bytes]", timeout_s: float) -> int | None:
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
