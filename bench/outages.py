@@ -27,7 +27,7 @@ PORT_BASE = 18600
 STUB = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub", "PALIMPSEST_LOG_LEVEL": "warning"}
 OUTAGE_S = 60.0
 JOBS_PER_S = 2.0
-NOTICE_S = 12.0
+NOTICE_S = 30.0
 RECOVERY_LIMIT_S = 180.0
 POLL_S = 0.2
 # Without these no upload can be promised, so its body must not be taken in. Search is not needed for that, and the

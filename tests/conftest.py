@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from local.layout import CHECKOUT
 from local.stack import Stack
@@ -14,6 +15,10 @@ from local.workspace import fresh_workspace
 # Beside a demo or a stack in use: its own folder, its own ports. Several checkouts may share one.
 TEST_HOME = Path(os.environ.get("PALIMPSEST_TEST_HOME", CHECKOUT / ".palimpsest" / "test"))
 TEST_PORT_BASE = int(os.environ.get("PALIMPSEST_TEST_PORT_BASE", "17500"))
+
+# How long an example takes says more about what else the machine does.
+settings.register_profile("palimpsest", deadline=None)
+settings.load_profile("palimpsest")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -28,7 +28,7 @@ from schemas.identity import partition_for
 from schemas.records import AudioPrepared, AudioRejected, ChunkCut, Record, UploadReceived
 from schemas.topics import CHUNKS_BATCH, CHUNKS_INTERACTIVE, DEAD_LETTERS, UPLOADS, UPLOADS_LONG
 from schemas.values import Lane, StoredObject, Task, TranscriptionOptions
-from streams.chunker.prepare import MAX_HANGS
+from streams.chunker.prepare import MAX_TRIES
 from streams.chunker.room import Room
 from streams.chunker.sandbox import FRAME_TIMEOUT_S
 from tests.deadline import until
@@ -338,36 +338,40 @@ def decoders_of(process: Process) -> set[int]:
     return found
 
 
-def stopped_decoder(process: Process, known: set[int]) -> int:
-    """Stops the next decoder that is not known; 0 while there is none."""
-    for pid in decoders_of(process) - known:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            return pid
-    return 0
+def stop_decoders(process: Process, size_bytes: int) -> set[int]:
+    """Stops the decoders that have a file of this size in hand."""
+    stopped = set[int]()
+    for pid in decoders_of(process):
+        with suppress(OSError):
+            if any(file.stat().st_size == size_bytes for file in Path(f"/proc/{pid}/fd").iterdir()):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.add(pid)
+    return stopped
 
 
 def test_others_do_not_wait_long_for_a_file_that_hangs_its_decoder(workspace: Mapping[str, str]) -> None:
     world = World(workspace)
+    hanging = world.upload(long_recording())
     begun = time.monotonic()
     with running(world) as process:
         start_s = time.monotonic() - begun
-        hanging = world.upload(long_recording())
-        first = until(lambda: stopped_decoder(process, set()), ANSWER_TIMEOUT_S, "its decoder")
+        stopped = until(lambda: stop_decoders(process, hanging.audio.size_bytes), ANSWER_TIMEOUT_S, "its decoder")
         waits_since = time.monotonic()
         others = [world.upload(media_file(tone(500), RECIPES["wav"])) for _ in range(4)]
-        until(lambda: stopped_decoder(process, {first}), ANSWER_TIMEOUT_S, "its second decoder")
+        while not (answers := world.answers(hanging.job_id)):
+            stopped |= stop_decoders(process, hanging.audio.size_bytes)
+            assert time.monotonic() - waits_since < ANSWER_TIMEOUT_S
         assert all(isinstance(world.answer(upload), AudioPrepared) for upload in others)
         waited_s = time.monotonic() - waits_since
-        rejected = world.answer(hanging)
-        assert isinstance(rejected, AudioRejected) and rejected.code == "internal"
+        assert isinstance(answers[0], AudioRejected) and answers[0].code == "internal"
         [letter] = until(world.dead, 30, "a dead letter")
         assert world.decoded(letter) == hanging
-        assert dict(letter.headers)["__dlq.errors.attempts"] == b"2"
+        # On a machine with other work a decoder may also fail to start in time.
+        assert len(stopped) <= int(dict(letter.headers)["__dlq.errors.attempts"]) <= MAX_TRIES
     print(f"the others waited {waited_s:.1f} s where a chunker starts in {start_s:.1f} s")
     # On a machine of its own 9 s; other tests take their part of the processors. A file without a sign of life is
-    # otherwise given up after a minute, twice.
-    assert waited_s < MAX_HANGS * FRAME_TIMEOUT_S / 2
+    # otherwise given up after a minute, three times.
+    assert waited_s < FRAME_TIMEOUT_S
 
 
 def test_long_uploads_have_a_chunker_of_their_own(workspace: Mapping[str, str]) -> None:
