@@ -3,6 +3,7 @@
 In: HTTP. Out: requests on `controls`, each with the outcome the assembler gives it.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Response, Router, delete, post
@@ -25,19 +26,30 @@ from schemas.topics import CONTROLS
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
-async def _controlled(services: Services, asked: Asked, record: ControlRecord) -> Answer:
-    """The job after the request took effect, 202 with the job as it is while that is open."""
-    tenant = asked.caller.tenant_id
-    done = await submit(services, record, CONTROLS)
-    async with borrowed(services.connections) as conn:
-        job = await job_shape(conn, tenant, asked.job_id)
-    where = job_path(asked.job_id)
-    return answer_of(200, job) if done else answer_of(202, job, Location=where, Retry_After="1")
-
-
-async def _check(services: Services, caller: Caller, job_id: str) -> None:
+async def _asked(services: Services, caller: Caller, job_id: str, identity: str) -> Asked:
+    """A request about a job that the caller may know; NotFound or Gone otherwise."""
     async with borrowed(services.connections) as conn:
         await known_job(conn, caller.tenant_id, job_id)
+    return Asked(caller=caller, job_id=job_id, request_id=identity)
+
+
+async def _controlled(  # noqa: PLR0913  # each is a part of the request
+    services: Services,
+    caller: Caller,
+    job_id: str,
+    idempotency_key: str | None,
+    parts: tuple[object, ...],
+    record: Callable[[Asked], ControlRecord],
+) -> Response[Job]:
+    """The job after the request took effect, 202 with the job as it is while that is open."""
+
+    async def work(identity: str) -> Answer:
+        done = await submit(services, record(await _asked(services, caller, job_id, identity)), CONTROLS)
+        async with borrowed(services.connections) as conn:
+            job = await job_shape(conn, caller.tenant_id, job_id)
+        return answer_of(200, job) if done else answer_of(202, job, Location=job_path(job_id), Retry_After="1")
+
+    return respond(await once(services, caller, idempotency_key, parts, work), Job)
 
 
 @post(
@@ -55,12 +67,10 @@ async def cancel(
 ) -> Response[Job]:
     """Possible until the job has ended; 202 with the job when the outcome is not there yet."""
 
-    async def work(identity: str) -> Answer:
-        await _check(services, caller, job_id)
-        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
-        return await _controlled(services, asked, CancellationRequested(**asked.stamp(CancellationRequested.__name__)))
+    def record(asked: Asked) -> ControlRecord:
+        return CancellationRequested(**asked.stamp(CancellationRequested.__name__))
 
-    return respond(await once(services, caller, idempotency_key, ("cancel", job_id), work), Job)
+    return await _controlled(services, caller, job_id, idempotency_key, ("cancel", job_id), record)
 
 
 @post(
@@ -78,12 +88,10 @@ async def retry(
 ) -> Response[Job]:
     """Only what failed runs again, with the original options; what exists is not touched."""
 
-    async def work(identity: str) -> Answer:
-        await _check(services, caller, job_id)
-        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
-        return await _controlled(services, asked, RetryRequested(**asked.stamp(RetryRequested.__name__)))
+    def record(asked: Asked) -> ControlRecord:
+        return RetryRequested(**asked.stamp(RetryRequested.__name__))
 
-    return respond(await once(services, caller, idempotency_key, ("retry", job_id), work), Job)
+    return await _controlled(services, caller, job_id, idempotency_key, ("retry", job_id), record)
 
 
 @post(
@@ -102,14 +110,11 @@ async def feedback(
 ) -> Response[Job]:
     """A rating from 1 to 5 with a comment; it becomes part of the job's history."""
 
-    async def work(identity: str) -> Answer:
-        await _check(services, caller, job_id)
-        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
-        stamp = asked.stamp(FeedbackSubmitted.__name__)
-        return await _controlled(services, asked, FeedbackSubmitted(**stamp, rating=data.rating, comment=data.comment))
+    def record(asked: Asked) -> ControlRecord:
+        return FeedbackSubmitted(**asked.stamp(FeedbackSubmitted.__name__), rating=data.rating, comment=data.comment)
 
     parts = ("feedback", job_id, data.rating, data.comment)
-    return respond(await once(services, caller, idempotency_key, parts, work), Job)
+    return await _controlled(services, caller, job_id, idempotency_key, parts, record)
 
 
 @delete(
@@ -128,8 +133,7 @@ async def erase(
     """Always possible; afterwards the job is gone from views and search, and its text and audio follow."""
 
     async def work(identity: str) -> Answer:
-        await _check(services, caller, job_id)
-        asked = Asked(caller=caller, job_id=job_id, request_id=identity)
+        asked = await _asked(services, caller, job_id, identity)
         done = await submit(services, ErasureRequested(**asked.stamp(ErasureRequested.__name__)), CONTROLS)
         return pending(job_path(job_id), asked) if done is None else Answer(status=204, headers={}, body=b"")
 
