@@ -105,7 +105,8 @@ WHERE o.job_id = done.job_id AND o.seq = done.seq AND o.ordinal = done.ordinal;
 DELETE FROM assembler_outbox WHERE job_id = ANY(%(job_ids)s);
 
 -- name: assembling
-SELECT job_id FROM assembler_jobs WHERE partition = %(partition)s AND status = 'assembling' ORDER BY updated_at;
+SELECT job_id, partition FROM assembler_jobs WHERE partition = ANY(%(partitions)s) AND status = 'assembling'
+ORDER BY updated_at LIMIT %(limit)s;
 
 -- name: prune_applied  older than any record that could still be delivered
 DELETE FROM assembler_applied WHERE applied_at < now() - make_interval(days => %(days)s);

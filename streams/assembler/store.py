@@ -164,9 +164,10 @@ class Store:
         if job_ids:
             conn.execute(self._sql["forget_outbox"], {"job_ids": list(job_ids)})
 
-    def assembling(self, conn: Connection, partition: int) -> list[str]:
-        """Jobs whose assembly was ordered and has not come back."""
-        return [str(row[0]) for row in conn.execute(self._sql["assembling"], {"partition": partition})]
+    def assembling(self, conn: Connection, partitions: Sequence[int], limit: int) -> dict[str, int]:
+        """Jobs whose assembly was ordered and has not come back, the oldest first, and their partitions."""
+        rows = conn.execute(self._sql["assembling"], {"partitions": list(partitions), "limit": limit}).fetchall()
+        return {str(job_id): int(partition) for job_id, partition in rows}
 
     def log_places(self, conn: Connection) -> dict[int, int]:
         """How far the log of `transcripts` is known, by partition: everything below is in the states."""

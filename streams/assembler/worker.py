@@ -57,13 +57,14 @@ class Assembler:
         self._claims: dict[int, int] = {}
         self._pending: list[Slot] = []
         self._orders: list[tuple[int, State]] = []
+        self._orders_left = False  # in the database, because the workshop had no room
         self._attempts = Attempts(settings.postgres_dsn)
         self._careful: dict[int, int] = {}
         self._chores_at_s = 0.0
         self._pruned_at_s = 0.0
 
     def assigned(self, conn: Connection, partitions: frozenset[int]) -> None:
-        """Claims the partitions, publishes what was committed and never sent, and takes up open assemblies."""
+        """Claims the partitions and publishes what was committed and never sent; open assemblies are taken up next."""
         self._workshop.keep_only(partitions)
         self._store.forget_states()
         self._pending, self._orders = [], []
@@ -77,10 +78,9 @@ class Assembler:
         for partition in sorted(partitions):
             with transaction(conn, "leftovers.commit"):
                 self._pending += self._store.outbox(conn, partition)
-                open_jobs = self._store.lock(conn, self._store.assembling(conn, partition))
-            self._orders += [(partition, state) for state in open_jobs.values()]
         if self._pending:
             log.info("publishing what a stop left", action="assembler.leftovers", records=len(self._pending))
+        self._orders_left = True
         self._after_commit(conn)
 
     def _recover(self, conn: Connection) -> None:
@@ -126,9 +126,11 @@ class Assembler:
         self._after_commit(conn)
 
     def tick(self, conn: Connection) -> None:
-        """Takes in finished assemblies; now and then ends what waits in vain."""
+        """Takes in finished assemblies and takes up what waits; now and then ends what waits in vain."""
         for finished in self._workshop.poll():
             self._take_in(conn, finished)
+        if self._orders_left and self._workshop.wanted:
+            self._take_up_orders(conn)
         now_s = time.monotonic()
         if now_s - self._chores_at_s > CHORE_PERIOD_S:
             self._chores_at_s = now_s
@@ -143,6 +145,20 @@ class Assembler:
             self._write(conn, self._batch(finished.partition), [given])
         self._attempts.end()
         self._after_commit(conn)
+
+    def _take_up_orders(self, conn: Connection) -> None:
+        """The oldest orders that have not come back, as many as the workshop takes."""
+        wanted = self._workshop.wanted
+        with transaction(conn, "leftovers.commit"):
+            partitions = self._store.assembling(conn, list(self._claims), wanted)
+            states = self._store.lock(conn, partitions)
+        self._orders_left = len(partitions) == wanted
+        self._submit([(partition, states[job_id]) for job_id, partition in partitions.items()])
+
+    def _submit(self, orders: Sequence[tuple[int, State]]) -> None:
+        for partition, state in orders:
+            if (task := task_of(state, partition)) is not None and not self._workshop.submit(task):
+                self._orders_left = True
 
     def close(self) -> None:
         """What is in hand when an error is raised is not at fault."""
@@ -226,9 +242,7 @@ class Assembler:
 
     def _after_commit(self, conn: Connection) -> None:
         orders, self._orders = self._orders, []
-        for partition, state in orders:
-            if (task := task_of(state, partition)) is not None:
-                self._workshop.submit(task)
+        self._submit(orders)
         pending, self._pending = self._pending, []
         telemetry.outbox_depth.set(len(pending))
         if pending:

@@ -1,6 +1,6 @@
 """The parent's side of assembling: one warm child process, one task at a time.
 
-In: tasks. Out: what became of them, asked for by `poll`, which never blocks.
+In: tasks, as many as there is room for. Out: what became of them, asked for by `poll`, which never blocks.
 A task that kills its child, or takes far too long for its audio, is tried again with a fresh one when the others had
 their turn, at most three times; a store that is away costs no try.
 A child that ends before it can serve raises ChildUnstartable: the supervisor sees that nothing can be assembled here.
@@ -22,6 +22,8 @@ from streams.assembler.child import Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 
 MAX_TRIES = 3
+# The other orders wait in the database, where they are anyway.
+MAX_WAITING = 100
 # What a task may take: a floor, so that one that hangs holds up the others for seconds, and many times what clustering
 # and joining an hour of speech takes, each time more; never more than the most.
 LIMIT_FLOOR_S = 6.0
@@ -65,12 +67,20 @@ class Workshop:
         self._ready = False
         self._start()
 
-    def submit(self, task: AssemblyTask) -> None:
-        """Queues a task, unless the same is here already."""
+    @property
+    def wanted(self) -> int:
+        """How many of the oldest orders it should be shown again, now that there is room; 0 while it has enough."""
+        return MAX_WAITING if len(self._waiting) <= MAX_WAITING // 2 else 0
+
+    def submit(self, task: AssemblyTask) -> bool:
+        """Queues a task, unless the same is here already; False where there is no room for it."""
         known = [*self._waiting, *([self._current] if self._current else [])]
         if not any((job.task.job_id, job.task.order) == (task.job_id, task.order) for job in known):
+            if len(self._waiting) >= MAX_WAITING:
+                return False
             self._waiting.append(_Job(task=task))
         self._hand_over()
+        return True
 
     def keep_only(self, partitions: frozenset[int]) -> None:
         """Forgets what waits for partitions that are no longer ours."""

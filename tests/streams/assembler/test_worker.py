@@ -94,6 +94,24 @@ def test_an_input_that_takes_the_process_down_is_answered_in_the_end(workspace: 
     assert MAX_ATTEMPTS <= deaths <= MAX_ATTEMPTS + 1
 
 
+NARROW = """
+from streams.assembler import worker, workshop
+workshop.MAX_WAITING = 1
+if __name__ == "__main__":
+    worker.main()
+"""
+
+
+def test_assemblies_for_which_there_is_no_room_wait_in_the_database(workspace: Mapping[str, str]) -> None:
+    bus = Bus(workspace)
+    jobs = [Inputs(f"waiting {n}") for n in range(8)]
+    for given in [two_speakers(bus, job) for job in jobs]:
+        bus.send(given)
+    with assembler(workspace, "-c", NARROW):
+        for job in jobs:
+            bus.wait_for(job.job_id, records.TranscriptCompleted, 60.0)
+
+
 def test_kills_and_repetitions_change_no_history(workspace: Mapping[str, str]) -> None:
     """Killed twice while jobs run, every input sent twice: each job completes, no number carries two contents."""
     bus = Bus(workspace)

@@ -20,6 +20,7 @@ from streams.assembler.workshop import (
     LIMIT_S_PER_AUDIO_S,
     LONGEST_LIMIT_S,
     MAX_TRIES,
+    MAX_WAITING,
     ChildUnstartable,
     Finished,
     Target,
@@ -138,6 +139,16 @@ def test_the_limit_of_a_task_follows_its_audio() -> None:
     assert limit_s(task("short"), 1) == limit_s(task("short"), 3) == LIMIT_FLOOR_S
     assert limit_s(replace(task("hour"), words=hour), 1) == LIMIT_FLOOR_S + LIMIT_S_PER_AUDIO_S * 3_600
     assert limit_s(replace(task("hour"), words=hour), 9) == LONGEST_LIMIT_S
+
+
+def test_no_more_wait_than_there_is_room_for_and_more_is_wanted_in_time(workshop: Workshop) -> None:
+    assert workshop.wanted == MAX_WAITING
+    taken = [workshop.submit(task(f"job {n}")) for n in range(MAX_WAITING + 1)]
+    assert taken == [True] * MAX_WAITING + [False]
+    assert workshop.submit(task("job 0"))  # it is here already
+    assert workshop.wanted == 0
+    results(workshop, MAX_WAITING // 2)
+    assert workshop.wanted == MAX_WAITING
 
 
 def stillborn_child(pipe: Pipe, settings: Settings) -> None:
