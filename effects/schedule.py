@@ -22,6 +22,9 @@ from runtime.errors import Unavailable
 from runtime.health import Health
 from runtime.telemetry import batch_seconds, logger
 
+# A sweep that has to wait for something is tried again so soon, however rarely it is due otherwise.
+RETRY_S = 30.0
+
 log = logger(__name__)
 
 
@@ -61,11 +64,13 @@ async def run_all(world: World, health: Health, sweeps: tuple[Sweep, ...] = SWEE
 
 async def _repeat(sweep: Sweep, world: World, health: Health) -> None:
     while True:
+        pause_s = sweep.period_s
         try:
             with batch_seconds.labels(sweep.name).time():
                 await sweep.run(world)
             health.moved()
         except Unavailable as error:
             log.warning("a sweep waits", action="sweep.wait", sweep=sweep.name, trouble=str(error))
+            pause_s = min(pause_s, RETRY_S)
         heed_cancellation()
-        await asyncio.sleep(sweep.period_s)
+        await asyncio.sleep(pause_s)

@@ -12,10 +12,11 @@ from itertools import chain, islice
 
 from effects.world import World
 from projections.jobs import upkeep as jobs
+from runtime.errors import Unavailable
 from runtime.faults import crash_point
 from runtime.objects import Entry, OpenUpload, Upload
 from runtime.postgres import AsyncConnection, borrowed, load_sql
-from runtime.telemetry import logger, objects_deleted
+from runtime.telemetry import objects_deleted
 from runtime.topic_reader import end_offsets
 from schemas.identity import is_job_id
 from schemas.topics import TRANSCRIPTS, UPLOADS, UPLOADS_LONG
@@ -26,14 +27,11 @@ CAUGHT_UP_PAUSE_S = 1.0
 # Which consumers must have read which topics before an unknown job is one that does not exist.
 READERS = (("assembler", UPLOADS), ("assembler", UPLOADS_LONG), ("projector", TRANSCRIPTS))
 
-log = logger(__name__)
-
 
 async def sweep_orphans(world: World) -> int:
-    """The number of objects and uploads deleted; 0 while the views are behind the log."""
+    """The number of objects and uploads deleted; raises Unavailable while the views are behind the log."""
     if not await _caught_up(world):
-        log.info("orphans are left until the views have caught up", action="orphans.wait")
-        return 0
+        raise Unavailable("orphans are left until the views have caught up with the log")
     cutoff = datetime.now(UTC) - timedelta(hours=world.forgetting.orphan_hours)
     found = chain(world.objects.open_uploads(""), world.objects.entries(""))
     done = 0
