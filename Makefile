@@ -10,7 +10,7 @@
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
 #   make soak          thousands of jobs, and what every process takes meanwhile
-#   make outages       every engine away for a minute under load, stopped and paused
+#   make outages       every engine away for a minute under load, stopped and paused, and every disk full
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
 #   make lock          resolve packages and engine artifacts anew
 

@@ -1,7 +1,8 @@
-"""`make outages`: each engine away for a while under a light load, and what clients were told meanwhile.
+"""`make outages`: each engine away, or its disk full, for a while under a light load, and what clients were told.
 
-In: arguments. Out: a table, one row an outage; exit status 1 when an answer was not clear, a promise was not kept, or
-an upload's body was taken in that could not be promised. Uses a stack of its own, which it starts and stops.
+In: arguments. Out: a table, one row an outage; exit status 1 when an answer was not clear, a promise was not kept, no
+metric told of a full disk, or an upload's body was taken in that could not be promised. Uses a stack of its own, which
+it starts and stops.
 """
 
 import argparse
@@ -9,13 +10,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from api.accounts.keys import create_key
 from bench.load import Load, refused_before_the_body
 from bench.resources import family
+from bench.small_disks import TEMPORARY, Disk, SmallDisks
 from local import supervisor
 from local.engines import ENGINES
 from local.layout import CHECKOUT
@@ -33,7 +38,11 @@ POLL_S = 0.2
 # Without these no upload can be promised, so its body must not be taken in. Search is not needed for that, and the
 # registry only until the first schema was looked up.
 NEEDED = frozenset({"kafka", "postgres", "s3"})
-WAYS = ("stop", "pause")
+FILL = "fill"
+WAYS = ("stop", "pause", FILL)
+# Whose metrics tell of a disk, and under which name: temporary files are the chunker's, all else is watched by effects.
+TOLD_BY: Mapping[str, tuple[str, str]] = {TEMPORARY: ("chunker", "temp")}
+FULL_RATIO = 0.03  # below it the alert goes off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,9 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
     first, faults = len(load.calls), list[str]()
     _take_away(stack, engine, way)
     began = time.monotonic()
-    early_s = _refused_early(load, faults) if engine in NEEDED else None
+    early_s = _refused_early(load, faults) if engine in NEEDED and way != FILL else None
+    if way == FILL:
+        _within(lambda: free_ratio(stack, engine) < FULL_RATIO, began, "no metric says that the disk is full", faults)
     while time.monotonic() - began < seconds:
         time.sleep(POLL_S)
     before = len(load.promised)
@@ -106,18 +117,35 @@ def _within(done: Callable[[], object], since: float, otherwise: str, faults: li
     return time.monotonic() - since
 
 
+def free_ratio(stack: Stack, disk: str) -> float:
+    """What `palimpsest_disk_free_ratio` says of a disk."""
+    process, folder = TOLD_BY.get(disk, ("effects", disk))
+    text = httpx.get(f"http://{stack.site.address(process)}/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return next(s.value for s in samples if s.name == "palimpsest_disk_free_ratio" and s.labels["folder"] == folder)
+
+
 def _take_away(stack: Stack, engine: str, way: str) -> None:
-    if way == "stop":
+    if way == FILL:
+        _disk(stack, engine).fill()
+    elif way == "stop":
         supervisor.stop_programs(stack.layout, [engine])
     else:
         _signal(stack, engine, signal.SIGSTOP)
 
 
 def _give_back(stack: Stack, engine: str, way: str) -> None:
-    if way == "stop":
+    if way == FILL:
+        _disk(stack, engine).free()
+    elif way == "stop":
         stack.start_engines([engine])
     else:
         _signal(stack, engine, signal.SIGCONT)
+
+
+def _disk(stack: Stack, name: str) -> Disk:
+    assert isinstance(stack, SmallDisks), "only a stack on small disks has disks that can be filled"
+    return stack.disks[name]
 
 
 def _signal(stack: Stack, engine: str, number: signal.Signals) -> None:
@@ -140,8 +168,8 @@ HEAD = f"{'engine':<12}{'way':<7}{'calls':>6}{'refused':>8}{'slowest':>11}{'earl
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make outages", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=OUTAGE_S, help=f"length of each outage (default {OUTAGE_S:g})")
-    parser.add_argument("--engine", choices=tuple(ENGINES), action="append", help="one, or more; all if not given")
-    parser.add_argument("--way", choices=WAYS, action="append", help="stopped, or paused so that it hangs; both")
+    parser.add_argument("--engine", choices=(*ENGINES, TEMPORARY), action="append", help="one, or more; or all")
+    parser.add_argument("--way", choices=WAYS, action="append", help="stopped, paused so that it hangs, its disk full")
     parser.add_argument("--home", type=Path, default=HOME, help="the folder of its stack")
     parser.add_argument("--port-base", type=int, default=PORT_BASE, metavar="PORT", help=f"default: {PORT_BASE}")
     return parser.parse_args()
@@ -151,24 +179,33 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _outages(stack: Stack, arguments: argparse.Namespace) -> Sequence[Outage]:
+def _outages(stack: SmallDisks, arguments: argparse.Namespace) -> Sequence[Outage]:
     key = create_key(stack.shared_settings()["PALIMPSEST_POSTGRES_DSN"], "outages", "outages")
     found = []
     print(HEAD + "  faults", flush=True)
-    for engine in arguments.engine or ENGINES:
-        for way in arguments.way or WAYS:
-            load = Load(f"http://{LOOPBACK}:{stack.site.port('api')}", key, JOBS_PER_S)
-            with load.running():
-                _within(lambda load=load: load.promised, time.monotonic(), "", [])  # type: ignore[misc]
-                found.append(measure(stack, load, engine, way, arguments.seconds))
-            print(row(found[-1]), flush=True)
+    for engine, way in _planned(stack, arguments):
+        load = Load(f"http://{LOOPBACK}:{stack.site.port('api')}", key, JOBS_PER_S)
+        with load.running():
+            _within(lambda load=load: load.promised, time.monotonic(), "", [])  # type: ignore[misc]
+            found.append(measure(stack, load, engine, way, arguments.seconds))
+        print(row(found[-1]), flush=True)
     return found
+
+
+def _planned(stack: SmallDisks, arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Whom to take away and how: only a disk can be full, and only an engine away."""
+    for engine in arguments.engine or (*ENGINES, TEMPORARY):
+        for way in arguments.way or WAYS:
+            if engine in (stack.disks if way == FILL else ENGINES):
+                yield engine, way
 
 
 def main() -> int:
     """0 when every answer was clear and every promise kept."""
     arguments = _arguments()
-    stack = Stack(arguments.home, arguments.port_base, overrides=STUB, say=_say)
+    stack = SmallDisks(arguments.home, arguments.port_base, overrides=STUB, say=_say)
+    if refused := stack.mount():
+        _say(f"no disk will be filled: {refused}")
     stack.start()
     try:
         found = _outages(stack, arguments)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from local.engines import postgres, registry, s3
+from local.engines import ENGINES, postgres, registry, s3
 from local.engines.program import Site
 from local.ports import LOOPBACK
 
@@ -55,7 +55,8 @@ def _addresses(site: Site) -> dict[str, str]:
         "PALIMPSEST_API_PORT": str(site.port("api")),
         "PALIMPSEST_MODEL_DIR": str(site.layout.models),
         "PALIMPSEST_TEMP_DIR": str(site.layout.temporary),
-        "PALIMPSEST_WATCHED_DIRS": str(site.layout.data),
+        # Each by its own name: any of them may lie on a disk of its own.
+        "PALIMPSEST_WATCHED_DIRS": ":".join(str(site.layout.data / name) for name in ENGINES),
         # Erased text leaves the disk within minutes, so that it can be watched.
         "PALIMPSEST_NUDGE_PERIOD_S": "30",
         "PALIMPSEST_REWRITE_PERIOD_S": "600",

@@ -104,6 +104,8 @@ def program(site: Site) -> Program:
         name="kafka",
         command=java_command(HEAP_MB, _java_options(site), ["kafka.Kafka", str(configuration)]),
         stop_wait_s=30,
+        # On a full disk it ends after a few seconds of work for a whole core, again and again.
+        start_s=10,
     )
 
 

@@ -19,6 +19,8 @@ HEAP_MB = 512
 CONFIGURATION = """\
 # A laptop with a full disk still searches; without this every index turns read-only at 95 %.
 cluster.routing.allocation.disk.threshold_enabled: false
+# A node that could not write leads nothing until it looks again, by default a minute later.
+monitor.fs.health.refresh_interval: 5s
 # A typing error in an index name is an error, not a new index.
 action.auto_create_index: false
 """

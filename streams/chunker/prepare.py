@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from runtime import disk
 from runtime.errors import ObjectMissing, Unavailable
 from runtime.faults import crash_point
 from runtime.objects import ObjectStore
@@ -122,7 +123,7 @@ class Preparation:
 
     async def _try(self, upload: UploadReceived) -> None:
         room = await patiently(lambda: asyncio.to_thread(self._outlets.room.reserve, upload.audio.size_bytes))
-        with room, tempfile.TemporaryFile(dir=self._rules.temp_dir, prefix=UPLOAD_PREFIX) as file:
+        with room, await patiently(lambda: asyncio.to_thread(self._file)) as file:
             try:
                 await patiently(lambda: asyncio.to_thread(self._download, upload, file))
                 await self._cut(upload, file)
@@ -131,16 +132,20 @@ class Preparation:
             except _Answer as answer:
                 await self._reject(upload, answer.code, answer.message)
 
+    def _file(self) -> BinaryIO:
+        """A file without a name; unbuffered, so that nothing is left to be written when it is closed on a full disk."""
+        with disk.room():
+            return tempfile.TemporaryFile(buffering=0, dir=self._rules.temp_dir, prefix=UPLOAD_PREFIX)
+
     def _download(self, upload: UploadReceived, file: BinaryIO) -> None:
         """The uploaded bytes, never more than the upload says; a full disk is waited for like an outage."""
         file.seek(0)
         file.truncate()
         room = upload.audio.size_bytes
-        with crash_point("audio.get"):
+        with crash_point("audio.get"), disk.room():
             for piece in self._outlets.objects.stream(upload.audio.key):
-                file.write(piece[:room])
+                _write(file, piece[:room])
                 room -= min(room, len(piece))
-        file.flush()
         file.seek(0)
 
     async def _cut(self, upload: UploadReceived, file: BinaryIO) -> None:
@@ -243,6 +248,13 @@ async def _however_long(call: Callable[[], Awaitable[T]]) -> T:
             return await patiently(call)
         except Unavailable as error:
             log.warning("still waiting for an outside system", action="outside.still_away", error=str(error))
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    """All of it: an unbuffered file takes as much as there is room for."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _media(opened: Opened) -> MediaInfo:

@@ -83,7 +83,9 @@ class Room:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with (self._folder / _LOCK).open("w", encoding="ascii") as lock:
+        with room():
+            lock = (self._folder / _LOCK).open("w", encoding="ascii")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

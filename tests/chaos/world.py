@@ -8,10 +8,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -19,13 +18,14 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 
 from api.accounts.keys import create_key
+from bench.small_disks import Disk, mounted
 from local import supervisor
 from local.engines import ENGINES
 from local.engines.program import Program
 from local.errors import LocalError, NotRunning
 from local.processes import PROCESSES, probe_process, process_program
 from local.readiness import PROBE_ERRORS
-from local.stack import Stack
+from local.stack import PASSABLE, Stack
 from runtime.errors import Unavailable
 from tests.chaos.plan import DISKS, TENANTS, TWINNED
 
@@ -43,34 +43,6 @@ DISK_MB = {"s3": 2_000, "temporary": 300}
 ADMIN_TIMEOUT_S = 60.0
 STARTS = 3
 TWIN = "-twin"
-FULL_SLACK_BYTES = 4_096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """A folder on a small file system of its own; `refused` says why there is none."""
-
-    name: str
-    folder: Path
-    refused: str = ""
-
-    def fill(self) -> None:
-        """Takes all room away: the file system shrinks to what is on it."""
-        used = shutil.disk_usage(self.folder).used
-        self._resize(used + FULL_SLACK_BYTES)
-
-    def free(self) -> None:
-        """Gives the room back."""
-        self._resize(DISK_MB[self.name] * 1_000_000)
-
-    def _resize(self, size_bytes: int) -> None:
-        _mount("-o", f"remount,size={size_bytes}", str(self.folder))
-
-
-def _mount(*arguments: str) -> str:
-    """An empty string, or why it was refused."""
-    done = subprocess.run(("mount", *arguments), capture_output=True, text=True, check=False)
-    return done.stderr.strip() or ("" if done.returncode == 0 else f"status {done.returncode}")
 
 
 class World(Stack):
@@ -106,7 +78,7 @@ class World(Stack):
         if self.layout.logs.exists():
             shutil.copytree(self.layout.logs, logs, dirs_exist_ok=True)
         for disk in self.disks.values():
-            subprocess.run(("umount", "-l", str(disk.folder)), capture_output=True, check=False)
+            disk.unmount()
         shutil.rmtree(self.layout.home, ignore_errors=True)
 
     def addresses(self) -> dict[str, object]:
@@ -187,12 +159,9 @@ class World(Stack):
     def _mount_disks(self) -> None:
         folders = {"s3": self.layout.data / "s3", "temporary": self.layout.temporary}
         for name in DISKS:
-            folder = folders[name]
-            folder.mkdir(parents=True, exist_ok=True)
-            for parent in (self.layout.home, self.layout.data):
-                parent.chmod(0o711)
-            refused = _mount("-t", "tmpfs", "-o", f"size={DISK_MB[name]}m", "tmpfs", str(folder))
-            self.disks[name] = Disk(name=name, folder=folder, refused=refused)
+            self.disks[name] = mounted(name, folders[name], DISK_MB[name])
+        for parent in (self.layout.home, self.layout.data):
+            parent.chmod(PASSABLE)
 
 
 def _twin(program: Program) -> Program:

@@ -18,6 +18,8 @@ import numpy as np
 import psycopg
 import pytest
 
+from bench.small_disks import mounted
+from runtime import disk
 from runtime.kafka import EventProducer, Incoming, outgoing
 from runtime.objects import ObjectStore
 from runtime.registry import Registry
@@ -303,6 +305,22 @@ def test_sigterm_lets_it_finish_the_file_in_hand(workspace: Mapping[str, str]) -
         assert process.popen.wait(ANSWER_TIMEOUT_S) == 0
     assert isinstance(world.answer(upload), AudioPrepared)
     assert world.tries() == [(1, True)]
+
+
+def test_a_full_disk_is_waited_for_and_is_no_files_fault(workspace: Mapping[str, str], tmp_path: Path) -> None:
+    small = mounted("temporary", tmp_path / "small", 1)
+    if small.refused:
+        pytest.skip(f"mounting is refused: {small.refused}")
+    try:
+        world = World({**workspace, "PALIMPSEST_TEMP_DIR": str(small.folder)})
+        with running(world):
+            upload = world.upload(wav_header(0) + noise(60_000, -25.0).tobytes())
+            until(lambda: disk.free_share(small.folder) == 0, ANSWER_TIMEOUT_S, "the disk is full")
+            replace(small, size_mb=100).free()
+            assert isinstance(world.answer(upload), AudioPrepared)
+        assert world.tries() == [(1, True)]
+    finally:
+        small.unmount()
 
 
 def test_an_upload_that_was_tried_too_often_is_answered_and_put_aside(workspace: Mapping[str, str]) -> None:
