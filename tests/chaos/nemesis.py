@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from local import supervisor
 from local.errors import NotRunning
 from tests.chaos.plan import TWINNED, Fault, Kind
+from tests.chaos.signs import Deed
 from tests.chaos.world import TWIN, World
 
 RECOVERY_LIMIT_S = 300.0
@@ -43,6 +44,12 @@ class Deeds:
     skipped: Counter[str] = field(default_factory=Counter)
     recoveries: list[Recovery] = field(default_factory=list)
     revived: list[str] = field(default_factory=list)
+    log: list[Deed] = field(default_factory=list)
+
+    def note(self, fault: Fault, target: str, begun_s: float) -> None:
+        """The fault was done, and is over."""
+        self.done[target, fault.kind.value] += 1
+        self.log.append(Deed(target=target, kind=fault.kind.value, begun_s=begun_s, ended_s=time.monotonic()))
 
 
 class Nemesis:
@@ -95,11 +102,12 @@ class Nemesis:
         if fault.kind is Kind.FILL:
             self._fill(fault)
             return
+        begun_s = time.monotonic()
         done = getattr(self, f"_{fault.kind.name.lower()}")(fault)
         if not done:
             self.deeds.skipped[f"{fault.target} was not running"] += 1
             return
-        self.deeds.done[fault.target, fault.kind.value] += 1
+        self.deeds.note(fault, fault.target, begun_s)
         self._await_recovery(fault)
 
     def _kill(self, fault: Fault) -> bool:
@@ -136,10 +144,11 @@ class Nemesis:
         if disk.refused:
             self.deeds.skipped[f"disk {fault.target}: mounting was refused: {disk.refused}"] += 1
             return
+        begun_s = time.monotonic()
         disk.fill()
-        self.deeds.done[fault.target + " disk", fault.kind.value] += 1
         self._healed.wait(fault.duration_s)
         disk.free()
+        self.deeds.note(fault, fault.target + " disk", begun_s)
 
     def _await_recovery(self, fault: Fault) -> None:
         """However long it takes; only what the supervisor gave up, or what is away long after the run, never came."""

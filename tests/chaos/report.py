@@ -35,6 +35,9 @@ def lines(result: Result) -> Iterator[str]:
     yield _recovery_line("  engines", _seconds(result, ENGINES))
     quiet = "never" if result.quiet_s is None else f"{result.quiet_s:.1f} s"
     yield f"heal to quiet: {quiet} (goal {QUIET_GOAL_S:.0f} s; load average {result.load_average:.1f})"
+    for kind in result.seen:
+        told = ", ".join(f"{sign} {n}" for sign, n in sorted(kind.told.items())) or "nothing"
+        yield f"seen of {kind.done} {kind.kind}: {told}"
     yield f"violations: {len(result.violations)}"
     for violation in result.violations[:SHOWN_VIOLATIONS]:
         yield f"  {violation.invariant} {violation.subject}: {violation.text}"
@@ -55,6 +58,7 @@ def write(result: Result, folder: Path) -> None:
         "disturbed": result.disturbed,
         "recovery_s": {"p50": _percentile(seconds, 50), "p99": _percentile(seconds, 99), "all": seconds},
         "heal_to_quiet_s": result.quiet_s,
+        "seen": {kind.kind: {"done": kind.done, "told": dict(kind.told)} for kind in result.seen},
         "load_average": result.load_average,
         "wall_s": result.wall_s,
         "violations": [asdict(violation) for violation in result.violations],

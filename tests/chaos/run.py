@@ -20,6 +20,7 @@ from tests.chaos.load import Load
 from tests.chaos.nemesis import Deeds, Nemesis
 from tests.chaos.plan import ENGINES, OURS, Plan, Script
 from tests.chaos.quiet import moving
+from tests.chaos.signs import POISON, Deed, Seen, seen, unseen
 from tests.chaos.told import Notebook
 from tests.chaos.watch import Watch
 from tests.chaos.world import World
@@ -55,6 +56,7 @@ class Result:
     acknowledged: int
     quiet_s: float | None
     still_moving: list[str]
+    seen: list[Seen]
     load_average: float
     wall_s: float
     violations: list[Violation]
@@ -111,7 +113,8 @@ class _Run:
             self._watch.stop()
             self._notebook.close()
         self._say("checking")
-        violations = [*self._own(still), *check(self._folder)]
+        kinds = self._seen()
+        violations = [*self._own(still), *unseen(kinds), *check(self._folder)]
         return Result(
             plan=self._plan,
             deeds=self._nemesis.deeds,
@@ -120,6 +123,7 @@ class _Run:
             acknowledged=sum(t.operation == "upload" and t.outcome == "pending" for t in self._notebook.lines),
             quiet_s=quiet_s,
             still_moving=still,
+            seen=kinds,
             load_average=load_average,
             wall_s=time.monotonic() - self._begun_s,
             violations=violations,
@@ -169,6 +173,13 @@ class _Run:
         deadline_s = time.monotonic() + CALM_LIMIT_S
         while moving(self._world) and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
+
+    def _seen(self) -> list[Seen]:
+        """What told of each kind of fault; poison is written all the time and read some time."""
+        deeds = [*self._nemesis.deeds.log]
+        if self._disturber.counts[POISON]:
+            deeds.append(Deed(target="records", kind=POISON, begun_s=self._begun_s, ended_s=time.monotonic()))
+        return [*seen(deeds, self._watch.samples)]
 
     def _own(self, still: list[str]) -> list[Violation]:
         """What only the run itself can know."""

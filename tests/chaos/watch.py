@@ -1,44 +1,60 @@
-"""Looks at the run from outside once a second: offsets that consumers have stored, memory and files of processes.
+"""Looks at the run from outside once a second: stored offsets, memory and files of processes, metrics and restarts.
 
-In: a world. Out: `samples.jsonl`. Judges nothing; the checker does.
+In: a world. Out: `samples.jsonl` for the checker, and samples of what processes and supervisor said. Judges nothing.
 """
 
 import json
 import os
 import threading
+import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 
 from local import pids, supervisor
 from local.errors import NotRunning
 from tests.chaos.plan import OURS
+from tests.chaos.signs import METRICS, Sample
 from tests.chaos.world import World
 
 PERIOD_S = 1.0
 MEMORY_EVERY = 5
 CONNECT_TIMEOUT_S = 3
+# A process that is busy answers later than this now and then; one that is paused never does.
+SCRAPE_TIMEOUT_S = 2.0
 
 
 class Watch:
-    """A thread that takes samples until stopped."""
+    """Threads that take samples until stopped."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world
         self._file = (folder / "samples.jsonl").open("w")
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
+        self._threads = [threading.Thread(target=work, name=work.__name__) for work in (self._run, self._listen)]
+        self.samples: list[Sample] = []
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends them."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._file.close()
+
+    def _listen(self) -> None:
+        while not self._stop.wait(PERIOD_S):
+            at_s = time.monotonic()
+            addresses = {name: self._world.site.address(name) for name in OURS}
+            said = {name: found for name, address in addresses.items() if (found := scrape(address)) is not None}
+            self.samples.append(Sample(at_s=at_s, metrics=said, restarts=supervisor.restarts(self._world.layout)))
 
     def _run(self) -> None:
         dsn, turn = self._world.shared_settings()["PALIMPSEST_POSTGRES_DSN"], 0
@@ -62,6 +78,17 @@ class Watch:
                     files = len(os.listdir(f"/proc/{state.pid}/fd"))
                     found[name] = [pids.family_bytes(state.pid), files, state.pid]
         return found
+
+
+def scrape(address: str) -> dict[str, float] | None:
+    """What a process says of itself, the labels of a metric behind its name; None where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+    except OSError:
+        return None
+    samples = (sample for family in families for sample in family.samples if sample.name in METRICS)
+    return {"/".join((sample.name, *sample.labels.values())): sample.value for sample in samples}
 
 
 def offsets(dsn: str) -> list[list[str | int]]:
