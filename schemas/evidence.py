@@ -30,7 +30,7 @@ class UnreadableEvidence(ValueError):
 class SpeakerEvidence:
     """Evidence of one chunk. `n` windows, `f` frames a window, `s` local speakers, `d` values an embedding.
 
-    `activity` bool (n, f, s); `embeddings` float32 (n, s, d), NaN where there was too little clean speech;
+    `activity` bool (n, f, s); `embeddings` float32 (n, s, d), NaN where there was too little of a voice;
     `clean_s` float32 (n, s), seconds the local speaker is heard alone; `window_start_ms` int64 (n), in the recording.
     """
 

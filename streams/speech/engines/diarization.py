@@ -23,7 +23,7 @@ from streams.speech.engines.spans import SAMPLES_PER_MS, Span
 WINDOW_MS = 10_000
 WINDOW_SAMPLES = WINDOW_MS * SAMPLES_PER_MS
 STEP_SAMPLES = 2_000 * SAMPLES_PER_MS
-CLEAN_MIN_S = 0.3  # less of a voice says little about it
+VOICE_MIN_S = 0.3  # less of a voice says little about it
 
 SEGMENTATION_MODEL = "pyannote/segmentation-3.0"
 EMBEDDING_MODEL = "3D-Speaker CAM++ zh-en common"
@@ -39,7 +39,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Voice:
-    """One local speaker of one window of one chunk, heard alone."""
+    """One local speaker of one window of one chunk."""
 
     place: int
     window: int
@@ -93,10 +93,12 @@ class Diarizer:
             return []
         features = self._embedding.features(sound)
         found: list[Voice] = []
-        for window, (start, clean) in enumerate(zip(heard.starts, voices.alone(heard.activity), strict=True)):
-            for speaker in np.flatnonzero(_seconds(clean) >= CLEAN_MIN_S).tolist():
+        least = round(VOICE_MIN_S / voices.seconds(1, FRAME_STEP_SAMPLES))
+        telling = voices.telling(heard.activity, least)
+        for window, (start, told) in enumerate(zip(heard.starts, telling, strict=True)):
+            for speaker in np.flatnonzero(told.any(axis=0)).tolist():
                 frames = voices.feature_frames(
-                    clean[:, speaker], start, FRAME_STEP_SAMPLES, FIRST_FRAME_CENTRE_SAMPLES, len(features)
+                    told[:, speaker], start, FRAME_STEP_SAMPLES, FIRST_FRAME_CENTRE_SAMPLES, len(features)
                 )
                 if len(frames):
                     found.append(Voice(place=place, window=window, speaker=speaker, features=features[frames]))

@@ -37,7 +37,7 @@ class PyannoteEngine:
         import torch
 
         from streams.speech.engines.campplus import load_embedding
-        from streams.speech.engines.diarization import CLEAN_MIN_S, EMBEDDING_MODEL, SEGMENTATION_MODEL, Diarizer
+        from streams.speech.engines.diarization import EMBEDDING_MODEL, SEGMENTATION_MODEL, VOICE_MIN_S, Diarizer
         from streams.speech.engines.pyannet import load_network
 
         settings = self._settings
@@ -67,7 +67,7 @@ class PyannoteEngine:
                 "embedding_sha256": model_files.sha256_of(embedding),
                 "window_s": "10",
                 "step_s": "2",
-                "clean_min_s": str(CLEAN_MIN_S),
+                "voice_min_s": str(VOICE_MIN_S),
             },
         )
 

@@ -34,6 +34,15 @@ def alone(activity: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return single
 
 
+def telling(activity: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """The frames that tell what each speaker of a window sounds like: where nobody else is heard, or, where those are
+    fewer than `least`, all of its own; none for whoever is heard in fewer than that."""
+    clean = alone(activity)
+    own = np.where(clean.sum(axis=-2, keepdims=True) >= least, clean, activity)
+    enough: NDArray[np.bool_] = own & (own.sum(axis=-2, keepdims=True) >= least)
+    return enough
+
+
 def frames_heard(frames: int, step_samples: int, centre_samples: int, sound_samples: int) -> int:
     """How many of a window's frames have their centre inside sound that may be shorter than the window."""
     return max(0, min(frames, -(-(sound_samples - centre_samples) // step_samples)))

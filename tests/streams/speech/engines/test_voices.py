@@ -13,6 +13,7 @@ from streams.speech.engines.voices import (
     frames_heard,
     speakers_of,
     speech_ms,
+    telling,
 )
 
 STEP, CENTRE = 270, 495
@@ -29,6 +30,17 @@ def test_each_class_names_its_speakers(number: int) -> None:
 def test_alone_is_without_another() -> None:
     activity = np.array([[[True, False, False], [True, True, False], [False, False, False]]])
     assert alone(activity)[0, :, 0].tolist() == [True, False, False]
+
+
+def test_a_voice_never_long_alone_is_told_by_all_of_it() -> None:
+    activity = np.zeros((1, 100, 3), np.bool_)
+    activity[0, :60, 0] = True  # alone in 50 frames
+    activity[0, 50:70, 1] = True  # alone in 10, heard in 20
+    activity[0, 90:95, 2] = True
+    told = telling(activity, 15)[0]
+    assert np.flatnonzero(told[:, 0]).tolist() == list(range(50))
+    assert np.flatnonzero(told[:, 1]).tolist() == list(range(50, 70))
+    assert not told[:, 2].any()
 
 
 def test_features_lie_under_the_clean_frames() -> None:
