@@ -83,6 +83,7 @@ def test_margins_do_not_count() -> None:
         (SpeakerBounds.of(2, None, None), 2),
         (SpeakerBounds.of(None, None, 1), 1),
         (SpeakerBounds.of(None, 2, None), 3),
+        (SpeakerBounds.of(None, None, 2), 2),
         (SpeakerBounds.of(None, None, 9), 3),
     ],
 )
