@@ -27,6 +27,8 @@ BULK_CHARS = 4_000_000
 IDLE_S = 5.0
 FIRST_PAUSE_S = 0.25
 MAX_PAUSE_S = 15.0
+# What the batch in hand gets at the end of the process; an engine that hangs would keep it far longer.
+STOP_TIMEOUT_S = 15.0
 
 log = logger(__name__)
 
@@ -73,10 +75,10 @@ class Indexer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Lets the batch in hand finish."""
+        """Lets the batch in hand finish, or leaves it to the successor, whose marks are still there."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        self._thread.join(STOP_TIMEOUT_S)
 
     def take(self, partitions: frozenset[int]) -> None:
         """These partitions are ours now: what waits there is indexed first."""
