@@ -69,7 +69,7 @@ class Running:
 
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
-        return {name: process.pid for name, process in self._started.items()}
+        return {name: process.pid for name, process in list(self._started.items())}
 
     def memory_bytes(self) -> dict[str, int]:
         """Memory of each process with its children."""
@@ -78,6 +78,12 @@ class Running:
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time of each process with its children, so far."""
         return {name: cpu_seconds(process.pid) for name, process in self._started.items()}
+
+    def end(self, name: str) -> None:
+        """SIGTERM for one that is not needed any more."""
+        process = self._started.pop(name)
+        process.terminate()
+        _await_end(process)
 
     def stop(self) -> None:
         """SIGTERM in the order of `down`; whatever is left after that is killed."""

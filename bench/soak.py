@@ -38,6 +38,7 @@ ALLOWED_FILES = 8
 UPLOAD_BYTES = 1_000_000_000
 UPLOAD_GROWTH_BYTES = 20_000_000
 PIECE_BYTES = 1_000_000
+PROGRESS_PERIOD_S = 10.0
 QUIET_LIMIT_S = 600.0
 LEAST_SAMPLES = 6
 BYTES_PER_MB = 1_000_000
@@ -109,8 +110,9 @@ def _over_http(processes: Running, settings: Settings, jobs: int) -> int:
     """Jobs as clients hand them in; how many did not complete."""
     load = Load(processes.api_url, create_key(settings.postgres_dsn, "soak", "soak"), JOBS_PER_S)
     with load.running():
-        while len(load.promised) < jobs:
-            time.sleep(1.0)
+        while (promised := len(load.promised)) < jobs:
+            _say(f"{promised:,} of {jobs:,} jobs")
+            time.sleep(PROGRESS_PERIOD_S)
     deadline = time.monotonic() + QUIET_LIMIT_S
     while (left := load.open_jobs(list(load.promised))) and time.monotonic() < deadline:
         time.sleep(1.0)
@@ -164,6 +166,9 @@ def _soak(values: Mapping[str, str], arguments: argparse.Namespace) -> bool:
         with Watch(processes).running() as watch:
             left = _over_http(processes, settings, arguments.jobs)
             if arguments.chunks:
+                # It would cut the uploads of these chunks once more.
+                processes.end("chunker")
+                _say(f"{arguments.chunks:,} chunks")
                 throughput.measure(settings, max(1, arguments.chunks // CHUNKS_PER_JOB), CHUNKS_PER_JOB)
         grew = _one_large(processes, settings, arguments.upload_bytes)
     verdicts = [judge(name, samples) for name, samples in watch.samples.items() if len(samples) >= LEAST_SAMPLES]

@@ -106,13 +106,18 @@ class Backlog:
 
     def _choice(self) -> tuple[Position, ...]:
         best = self._choice_of(self._waiting.values())
-        if all(self._held[position].ready for position in best):
+        if all(map(self._playable, best)):
             return best
         now = self._clock()
         self._gathering_since = self._gathering_since or now
         if now - self._gathering_since < GATHER_S:
             return ()
-        return self._choice_of([chunk for chunk in self._waiting.values() if self._held[chunk.position].ready])
+        return self._choice_of([chunk for chunk in self._waiting.values() if self._playable(chunk.position)])
+
+    def _playable(self, position: Position) -> bool:
+        """Whether its audio is there; a fetch may end in vain after `arrived` was asked and before this."""
+        chunk = self._held[position]
+        return chunk.ready and samples(chunk) is not None
 
     def _choice_of(self, chunks: Collection[Waiting]) -> tuple[Position, ...]:
         return choose(chunks, self._turns, self._batch_size)

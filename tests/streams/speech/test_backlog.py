@@ -115,6 +115,19 @@ def test_a_moment_is_waited_for_audio_that_is_on_its_way(store: ObjectStore) -> 
     fetcher.close()
 
 
+def test_a_chunk_whose_audio_turns_out_to_be_missing_is_in_no_batch(store: ObjectStore, fetcher: AudioFetcher) -> None:
+    clock = Clock()
+    backlog = Backlog(fetcher, BATCH_SIZE, clock)
+    missing, [there] = held(0), stored(store, held(1))
+    assert backlog.arrived() == []
+    backlog.add([missing, there])
+    fetched([missing, there])
+    assert backlog.next_batch() == []
+    clock.now_s += GATHER_S * 1.01
+    assert backlog.next_batch() == [there]
+    assert missing in backlog.arrived()
+
+
 def test_arrivals_are_reported_once_missing_audio_too(store: ObjectStore, fetcher: AudioFetcher) -> None:
     backlog = Backlog(fetcher, BATCH_SIZE)
     there, missing = *stored(store, held(0)), held(1)
