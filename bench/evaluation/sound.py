@@ -1,6 +1,6 @@
 """A clip's sound as the chunker hears it.
 
-In: a media file. Out: 16 kHz mono samples, as they are or levelled and cut into chunks. Knows no engine.
+In: a media file. Out: 16 kHz mono samples, whole or cut into chunks. Knows no engine.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def plain_samples(file: Path) -> NDArray[np.float32]:
 
 
 def cut_chunks(file: Path) -> list[Chunk]:
-    """The file as production prepares it: decoded, levelled and cut at silence."""
+    """The file as production prepares it: decoded and cut at silence."""
     leveler, cutter = Leveler(), Cutter()
     chunks: list[Chunk] = []
     with file.open("rb") as source:

@@ -1,7 +1,9 @@
 """Where a recording is cut: at silence near the end of a 30 s window, else at the quietest point.
 
-In: 16 kHz mono samples after loudness, in blocks of any size. Out: chunks in order, each with its margins, covering
-the recording without gap or overlap. The same samples give the same cuts, however they are split into blocks.
+In: 16 kHz mono samples, as recorded and with loudness evened, in blocks of any size. Out: chunks in order, each with
+its margins, covering the recording without gap or overlap. The same samples give the same cuts, however they are split
+into blocks. Evened loudness says where silence is, and no more: a chunk holds what was recorded. Models bring sound to
+a level of their own, and a gain that moves beneath them costs words and speakers.
 Knows no file, no codec and no event. Memory holds one window and its margins.
 
 A cut is decided when the audio is decoded to a margin past the window's end, or to the recording's end; so the margin
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Part of every plan: another version may cut elsewhere, and chunks of two cuts must not be mixed.
-CUTTER = "palimpsest-silence-1"
+CUTTER = "palimpsest-silence-2"
 SAMPLE_RATE_HZ = 16_000
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 FRAME_MS = 10
@@ -25,6 +27,7 @@ _FULL_SCALE = 32_768.0
 _LONG_SILENCE_MS = 1_000
 
 Samples = NDArray[np.int16]
+Evened = NDArray[np.int16]  # two rows: samples as recorded, and with their loudness evened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +58,16 @@ class Cutter:
 
     def __init__(self, policy: CutPolicy | None = None) -> None:
         self._policy = policy or CutPolicy()
-        self._blocks: list[Samples] = []
+        self._blocks: list[Evened] = []
         self._first = 0  # position in the recording of the first sample held
         self._held = 0
         self._start_ms = 0
         self._index = 0
 
-    def feed(self, samples: Samples) -> list[Chunk]:
+    def feed(self, samples: Evened) -> list[Chunk]:
         """The chunks that these samples complete."""
         self._blocks.append(samples)
-        self._held += len(samples)
+        self._held += samples.shape[1]
         chunks = []
         ahead_ms = self._policy.window_ms + self._policy.margin_ms
         while self._available() >= ahead_ms * SAMPLES_PER_MS:
@@ -74,7 +77,7 @@ class Cutter:
     def finish(self) -> list[Chunk]:
         """The remaining chunks; the recording is padded with zeros to a whole millisecond."""
         padding = -(self._first + self._held) % SAMPLES_PER_MS
-        chunks = self.feed(np.zeros(padding, np.int16))
+        chunks = self.feed(np.zeros((2, padding), np.int16))
         if (rest_ms := self._available() // SAMPLES_PER_MS) > self._policy.window_ms:
             chunks.append(self._cut(rest_ms))
         if rest_ms := self._available() // SAMPLES_PER_MS:
@@ -89,9 +92,9 @@ class Cutter:
         """The next chunk, when `available_ms` are known from its start on."""
         latest_ms = min(self._policy.window_ms, available_ms - self._policy.margin_ms) // FRAME_MS * FRAME_MS
         earliest_ms = max(latest_ms - self._policy.search_ms, FRAME_MS)
-        held = self._joined()
+        _, evened = self._joined()
         zone_start = (self._start_ms + earliest_ms) * SAMPLES_PER_MS - self._first
-        zone = held[zone_start : zone_start + (latest_ms - earliest_ms) * SAMPLES_PER_MS]
+        zone = evened[zone_start : zone_start + (latest_ms - earliest_ms) * SAMPLES_PER_MS]
         return self._take(self._start_ms + earliest_ms + choose_cut(frame_energies(zone), self._policy) * FRAME_MS)
 
     def _take(self, end_ms: int) -> Chunk:
@@ -105,20 +108,20 @@ class Cutter:
             start_ms=self._start_ms,
             end_ms=end_ms,
             object_start_ms=object_start_ms,
-            samples=held[first : (end_ms + margin_ms) * SAMPLES_PER_MS - self._first],
+            samples=held[0, first : (end_ms + margin_ms) * SAMPLES_PER_MS - self._first],
         )
         let_go = max(0, (end_ms - margin_ms) * SAMPLES_PER_MS - self._first)
         # A copy, so that the chunk's samples are not kept alive by what is held.
-        self._blocks = [held[let_go:].copy()]
+        self._blocks = [held[:, let_go:].copy()]
         self._first += let_go
         self._held -= let_go
         self._start_ms = end_ms
         self._index += 1
         return chunk
 
-    def _joined(self) -> Samples:
+    def _joined(self) -> Evened:
         if len(self._blocks) != 1:
-            self._blocks = [np.concatenate(self._blocks)] if self._blocks else [np.zeros(0, np.int16)]
+            self._blocks = [np.concatenate(self._blocks, axis=1)] if self._blocks else [np.zeros((2, 0), np.int16)]
         return self._blocks[0]
 
 

@@ -1,7 +1,8 @@
 """Loudness evened causally: what is heard so far decides the gain, so that cutting never waits for the end.
 
-In: 16 kHz mono samples in blocks of any size. Out: as many samples, their loudness over 3 s led to -20 dBFS by a gain
-within ±20 dB that moves at most 1 dB/s. The same samples give the same result, however they are split into blocks.
+In: 16 kHz mono samples in blocks of any size. Out: as many samples, and beside them the same with their loudness
+over 3 s led to -20 dBFS by a gain within ±20 dB that moves at most 1 dB/s. The same samples give the same result,
+however they are split into blocks.
 Hops that hold no more than a noise floor are not heard, and where nothing is heard the gain stays: pauses are not
 raised. Knows no file and no chunk.
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.chunker.cut import SAMPLE_RATE_HZ, Samples
+from streams.chunker.cut import SAMPLE_RATE_HZ, Evened, Samples
 
 HOP_MS = 20
 _HOP_SAMPLES = SAMPLE_RATE_HZ * HOP_MS // 1000
@@ -44,25 +45,25 @@ class Leveler:
         self._floor = _HOP_SAMPLES * (_FULL_SCALE * 10 ** (self._policy.noise_floor_dbfs / 20)) ** 2
         self._gain_db = 0.0
 
-    def feed(self, samples: Samples) -> Samples:
-        """The levelled samples of all hops that are complete."""
+    def feed(self, samples: Samples) -> Evened:
+        """The recorded and levelled samples of all hops that are complete."""
         held = np.concatenate((self._rest, samples)) if len(self._rest) else samples
         whole = len(held) // _HOP_SAMPLES * _HOP_SAMPLES
         self._rest = held[whole:].copy()
         return self._level(held[:whole].reshape(-1, _HOP_SAMPLES))
 
-    def finish(self) -> Samples:
-        """The levelled samples of the last, shorter hop."""
+    def finish(self) -> Evened:
+        """The recorded and levelled samples of the last, shorter hop."""
         rest, self._rest = self._rest, np.zeros(0, np.int16)
-        return self._level(rest.reshape(1, -1)) if len(rest) else rest
+        return self._level(rest.reshape(1, -1)) if len(rest) else np.zeros((2, 0), np.int16)
 
-    def _level(self, hops: Samples) -> Samples:
+    def _level(self, hops: Samples) -> Evened:
         loud = hops.astype(np.float64)
         energies = np.einsum("ij,ij->i", loud, loud).tolist()
         gains = np.array([self._next_gain(energy) for energy in energies], np.float64)
         loud *= gains[:, np.newaxis]
         levelled: NDArray[np.float64] = np.clip(np.rint(loud, out=loud), -_FULL_SCALE, _FULL_SCALE - 1, out=loud)
-        return levelled.astype(np.int16).reshape(-1)
+        return np.stack((hops.reshape(-1), levelled.astype(np.int16).reshape(-1)))
 
     def _next_gain(self, energy: float) -> float:
         """The factor for a hop, which counts as heard."""

@@ -164,10 +164,11 @@ def input_samples(samples: int, *, full: bool = False) -> int:
 
 
 def speech_between_pauses(samples: NDArray[np.float32]) -> list[Span]:
-    """Where speech is heard, down to pauses of 80 ms (Silero)."""
+    """Where speech is heard, down to pauses of 80 ms (Silero, the one model here that hears how loud a sound is)."""
+    peak = float(np.abs(samples).max(initial=0.0))
     return [
         Span(start_ms=found["start"] // SAMPLES_PER_MS, end_ms=found["end"] // SAMPLES_PER_MS)
-        for found in get_speech_timestamps(samples, PAUSES)
+        for found in get_speech_timestamps(samples / peak if peak else samples, PAUSES)
     ]
 
 

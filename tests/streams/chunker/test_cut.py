@@ -16,7 +16,7 @@ SMALL = CutPolicy(window_ms=300, search_ms=100, silence_ms=20, kept_ms=10, margi
 
 def cut(blocks: list[Samples], policy: CutPolicy | None = None) -> list[Chunk]:
     cutter = Cutter(policy)
-    chunks = [chunk for block in blocks for chunk in cutter.feed(block)]
+    chunks = [chunk for block in blocks for chunk in cutter.feed(np.stack((block, block)))]
     return chunks + cutter.finish()
 
 
@@ -112,6 +112,15 @@ def test_noise_above_the_threshold_is_no_silence() -> None:
     assert cut([samples])[0].end_ms == 27_400
 
 
+def test_evened_loudness_says_where_to_cut_and_the_chunk_holds_what_was_recorded() -> None:
+    recorded, evened = silence(40_000), tone(40_000)
+    evened[27_000 * SAMPLES_PER_MS : 28_000 * SAMPLES_PER_MS] = 0
+    recorded[::7] = 123
+    [first] = Cutter().feed(np.stack((recorded, evened)))
+    assert first.end_ms == 27_800
+    assert np.array_equal(first.samples, recorded[: len(first.samples)])
+
+
 def test_a_recording_of_30_s_is_one_chunk_and_of_31_s_two_decent_ones() -> None:
     assert spans(cut([tone(30_000)])) == [(0, 30_000)]
     [(_, first_end), (_, second_end)] = spans(cut([tone(31_000)]))
@@ -121,8 +130,8 @@ def test_a_recording_of_30_s_is_one_chunk_and_of_31_s_two_decent_ones() -> None:
 
 def test_a_chunk_comes_as_soon_as_its_margin_is_there() -> None:
     cutter = Cutter()
-    assert cutter.feed(tone(34_999)) == []
-    assert len(cutter.feed(tone(1))) == 1
+    assert cutter.feed(np.stack([tone(34_999)] * 2)) == []
+    assert len(cutter.feed(np.stack([tone(1)] * 2))) == 1
 
 
 def test_no_samples_no_chunks() -> None:

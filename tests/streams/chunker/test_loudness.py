@@ -13,7 +13,10 @@ from tests.streams.chunker.recordings import noise, silence, tone
 
 def level(blocks: list[Samples]) -> Samples:
     leveler = Leveler()
-    return np.concatenate([*(leveler.feed(block) for block in blocks), leveler.finish()])
+    recorded, levelled = np.concatenate([*(leveler.feed(block) for block in blocks), leveler.finish()], axis=1)
+    assert np.array_equal(recorded, np.concatenate(blocks))
+    evened: Samples = levelled
+    return evened
 
 
 def dbfs(samples: Samples) -> float:
