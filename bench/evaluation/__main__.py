@@ -15,12 +15,12 @@ from bench.evaluation.engine_process import Contender, EngineFailed, EngineProce
 from bench.evaluation.manifest import BadManifest, chosen, read_manifest
 from bench.evaluation.measuring import Measured, document, machine, measure, write
 from bench.evaluation.rendering import markdown
-from bench.evaluation.server import JobNotCompleted, ServerEngine
+from bench.evaluation.server import ServerEngine, ServerFailed
 from bench.evaluation.summary import rows
 from local.layout import CHECKOUT, Layout
 from local.models import ensure_models
 from runtime.settings import Speech
-from schemas.values import TranscriptionOptions
+from schemas.values import Quality, TranscriptionOptions
 from streams.speech.engines import ASR_ENGINES
 
 OUT = CHECKOUT / "out" / "eval"
@@ -47,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--only", action="append", default=[], metavar="NAME", help="clips or groups beginning so")
     found.add_argument("--limit", type=int, metavar="N", help="at most so many clips")
     found.add_argument("--parts", default=",".join(PARTS), metavar="LIST", help="asr, diarization (default: both)")
+    found.add_argument(
+        "--quality",
+        choices=[quality.value for quality in Quality],
+        default=Quality.BALANCED.value,
+        help="work that ours puts into the words (default: balanced)",
+    )
     found.add_argument(
         "--out", type=Path, default=OUT, metavar="DIR", help="where the two files go (default: out/eval)"
     )
@@ -78,7 +84,7 @@ def contenders(arguments: argparse.Namespace) -> list[Contender]:
             raise BadArguments(
                 f"There is no engine {name!r}; recognisers of ours are {', '.join(sorted(ASR_ENGINES))}."
             )
-        options = TranscriptionOptions(diarize="diarization" in parts)
+        options = TranscriptionOptions(diarize="diarization" in parts, quality=Quality(arguments.quality))
         speech = _speech(arguments, engine or "whisperx")
         found.append(Contender(name=name, plain=kind == PLAIN, speech=speech, options=options, parts=parts))
     return found
@@ -108,13 +114,15 @@ def _say(line: str) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     clips = chosen(read_manifest(arguments.folder), arguments.only, arguments.limit)
     wanted = contenders(arguments)
-    ensure_models(Layout(home=CHECKOUT / ".palimpsest").models)
     with ExitStack() as stack:
         engines: list[Measured] = []
         if arguments.server:
             diarize = "true" if "diarization" in arguments.parts else "false"
-            engines.append(ServerEngine(arguments.server, arguments.key, {"diarize": diarize}))
+            options = {"diarize": diarize, "quality": arguments.quality}
+            engines.append(ServerEngine(arguments.server, arguments.key, options))
             wanted = [contender for contender in wanted if contender.plain]
+        if wanted:
+            ensure_models(Layout(home=CHECKOUT / ".palimpsest").models)
         for contender in wanted:
             _say(f"loading {contender.name}")
             engines.append(stack.enter_context(EngineProcess(contender)))
@@ -134,7 +142,8 @@ def _notes(arguments: argparse.Namespace, engines: Sequence[Measured], now: date
     here = machine()
     told = [f"{engine.name}: {'; '.join(f'{k} {v}' for k, v in engine.models.items())}" for engine in engines]
     return [
-        f"{now:%Y-%m-%d}, {here['cores']} cores, {arguments.threads} threads, load {here['load_before']}. "
+        f"{now:%Y-%m-%d}, {here['cores']} cores, {arguments.threads} threads, quality {arguments.quality}, "
+        f"load {here['load_before']}. "
         "A difference marked * leaves out nought.",
         "\n".join(f"- {line}" for line in told),
     ]
@@ -147,7 +156,7 @@ def main() -> int:
     except (BadManifest, BadArguments) as error:
         _say(f"palimpsest: {error}")
         return 2
-    except (EngineFailed, JobNotCompleted) as error:
+    except (EngineFailed, ServerFailed) as error:
         _say(f"palimpsest: {error}")
         return 1
     return 0

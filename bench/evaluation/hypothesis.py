@@ -10,16 +10,19 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 KIB = 1024
+LOW_CONFIDENCE_FLAG = "low_confidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundWord:
-    """A word; its times are None where no aligner ran."""
+    """A word; its times are None where no aligner ran. The last two are said of its whole segment."""
 
     text: str
     start_s: float | None = None
     end_s: float | None = None
     confidence: float | None = None
+    segment_confidence: float | None = None
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,9 +94,8 @@ def _kept(score: Score) -> dict[str, Any]:
     kept = asdict(score)
     kept["blocks"] = None if score.blocks is None else asdict(score.words)
     kept["stages"] = {name: [round(t.wall_s, 2), round(t.processor_s, 2)] for name, t in score.stages.items()}
-    # As a table by tenths: how many words had such a confidence, and how many of them were right.
-    tenths = [[right for p, right in score.confidences if min(9, int(10 * p)) == tenth] for tenth in range(10)]
-    kept["confidences"] = [[len(found), sum(found)] for found in tenths]
+    # The words of a group are counted in its row; a thousand pairs a clip would be most of the file.
+    del kept["judged"]
     return kept
 
 

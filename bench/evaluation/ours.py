@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.evaluation.hypothesis import (
+    LOW_CONFIDENCE_FLAG,
     FoundPassage,
     FoundSegment,
     FoundTurn,
@@ -175,6 +176,8 @@ def _words(segments: Sequence[Segment]) -> Iterator[FoundWord]:
                 start_s=None if word.start_ms is None else word.start_ms / 1000,
                 end_s=None if word.end_ms is None else word.end_ms / 1000,
                 confidence=word.confidence,
+                segment_confidence=segment.confidence,
+                doubted=LOW_CONFIDENCE_FLAG in segment.flags,
             )
 
 

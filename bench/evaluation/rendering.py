@@ -5,6 +5,7 @@ In: rows and what was measured. Out: text. Pure.
 
 from collections.abc import Mapping, Sequence
 
+from bench.evaluation.calibration import TENTHS
 from bench.evaluation.summary import ALL, Rates, Row
 
 MB = 1_000_000
@@ -20,6 +21,8 @@ def markdown(title: str, notes: Sequence[str], rows: Sequence[Row]) -> str:
         parts += ["## Speakers", _speakers(rows, engines)]
     if any(rates.timed_words for row in rows for rates in row.rates.values()):
         parts += ["## Times of words", _times(rows, engines)]
+    if any(rates.calibration for rates in rows[-1].rates.values()):
+        parts += ["## Confidence of words", _confidence(rows[-1].rates), _doubts(rows[-1].rates)]
     parts += ["## Speed", _speed(rows, engines)]
     return "\n\n".join(parts) + "\n"
 
@@ -70,6 +73,38 @@ def _times(rows: Sequence[Row], engines: Cells) -> str:
     return _table(head, lines)
 
 
+def _confidence(rates: Mapping[str, Rates]) -> str:
+    """By tenths of confidence: how many words, and how many of them are right."""
+    known = {name: found for name, mine in rates.items() if (found := mine.calibration)}
+    head = ["confidence", *(f"{figure} {name}" for name in known for figure in ("words", "right"))]
+    lines = []
+    for place in range(TENTHS):
+        line = [f"{place / TENTHS:.1f} … {(place + 1) / TENTHS:.1f}"]
+        for found in known.values():
+            tenth = found.tenths[place]
+            line += [str(tenth.words), _percent(tenth.right / tenth.words if tenth.words else None)]
+        lines.append(line)
+    told = [
+        f"{name}: {found.words} words, {_percent(found.right / found.words)} right, "
+        f"expected calibration error {found.error:.3f}."
+        for name, found in known.items()
+    ]
+    return "\n\n".join([_table(head, lines), *told])
+
+
+def _doubts(rates: Mapping[str, Rates]) -> str:
+    """What a doubt would find: of the words below a confidence, and of those in segments flagged low_confidence."""
+    lines = []
+    for name, mine in rates.items():
+        if mine.calibration is None:
+            continue
+        doubts = {f"word below {limit}": alarm for limit, alarm in mine.calibration.below.items()}
+        doubts |= {f"segment below {limit}": alarm for limit, alarm in mine.calibration.segments_below.items()}
+        for doubted, alarm in (*doubts.items(), ("segment flagged", mine.calibration.flag)):
+            lines.append([name, doubted, str(alarm.words), _percent(alarm.precision), _percent(alarm.recall)])
+    return _table(["engine", "doubted", "words", "of them wrong", "of all wrong words"], lines)
+
+
 def _speed(rows: Sequence[Row], engines: Cells) -> str:
     """Seconds of everything, and how many times faster than the other engines the first one is."""
     rates, audio_s = rows[-1].rates, rows[-1].audio_s
@@ -79,12 +114,19 @@ def _speed(rows: Sequence[Row], engines: Cells) -> str:
     lines = []
     for name in engines:
         line = [name, *(f"{rates[name].wall_s.get(stage, 0):.1f}" for stage in stages)]
-        line += [f"{audio_s / max(asr_s(rates[name].wall_s), 1e-9):.1f}"]
-        line += [f"{audio_s / sum(rates[name].wall_s.values()):.1f}"]
-        line += [f"{sum(rates[name].processor_s.values()):.1f}", f"{rates[name].peak_bytes / MB:,.0f} MB"]
+        line += [_times_real_time(audio_s, asr_s(rates[name].wall_s))]
+        line += [_times_real_time(audio_s, sum(rates[name].wall_s.values()))]
+        # A running server shows neither: what was measured is its client.
+        seen = rates[name].peak_bytes > 0
+        line += [f"{sum(rates[name].processor_s.values()):.1f}" if seen else "–"]
+        line += [f"{rates[name].peak_bytes / MB:,.0f} MB" if seen else "–"]
         lines.append(line)
     told = [_ratios(engines[0], name, rates) for name in engines[1:]]
     return "\n\n".join([_table(head, lines), *told])
+
+
+def _times_real_time(audio_s: float, seconds: float) -> str:
+    return f"{audio_s / seconds:.1f}" if seconds else "–"
 
 
 def asr_s(seconds: Mapping[str, float]) -> float:
@@ -99,7 +141,11 @@ def _ratios(first: str, other: str, rates: Mapping[str, Rates]) -> str:
         for what, f in (("ASR alone", asr_s), ("the whole way", lambda stages: sum(stages.values())))
         if f(mine.wall_s) and f(theirs.wall_s)
     ]
-    said = "; ".join(f"{what} {wall:.2f} × ({processor:.2f} × by processor time)" for what, wall, processor in parts)
+    seen = mine.peak_bytes > 0 and theirs.peak_bytes > 0
+    said = "; ".join(
+        f"{what} {wall:.2f} ×" + (f" ({processor:.2f} × by processor time)" if seen else "")
+        for what, wall, processor in parts
+    )
     return f"{first} is faster than {other}: {said}."
 
 

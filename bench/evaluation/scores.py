@@ -11,6 +11,7 @@ from pathlib import Path
 from pyannote.core import Annotation
 from pyannote.database.util import load_rttm
 
+from bench.evaluation.calibration import JudgedWord
 from bench.evaluation.errors_of_speakers import COLLAR_S, SaidBy, TurnErrors, said_by, turn_errors
 from bench.evaluation.errors_of_times import TimedWord, start_errors_ms
 from bench.evaluation.errors_of_words import WordErrors, is_loop, right_words, tokens, total, word_errors
@@ -39,7 +40,7 @@ class Score:
     speaker_count_error: int | None = None
     said_by: SaidBy | None = None
     start_errors_ms: tuple[int, ...] = ()
-    confidences: tuple[tuple[float, bool], ...] = ()
+    judged: tuple[JudgedWord, ...] = ()
 
     @property
     def words(self) -> WordErrors:
@@ -73,7 +74,7 @@ def score(engine: str, clip: Clip, found: Hypothesis, timed: Sequence[TimedWord]
         ),
         said_by=said_by(clip.words, found.segments, clip.language) if reference is not None and clip.words else None,
         start_errors_ms=tuple(start_errors_ms(timed, found.words)),
-        confidences=tuple(_confidences(clip, found.words)) if with_words else (),
+        judged=tuple(_judged(clip, found.words)) if with_words else (),
     )
 
 
@@ -91,11 +92,16 @@ def _flags(found: Hypothesis) -> dict[str, int]:
     return {flag: flags.count(flag) for flag in dict.fromkeys(flags)}
 
 
-def _confidences(clip: Clip, words: Sequence[FoundWord]) -> Iterator[tuple[float, bool]]:
-    """Confidence of each word that has one and is one word to the normaliser too, and whether it is right."""
-    normal = [(tokens(word.text, clip.language), word.confidence) for word in words]
-    single = [(found[0], confidence) for found, confidence in normal if len(found) == 1]
-    right = right_words(tokens(clip.text or "", clip.language), [word for word, _ in single])
-    for (_, confidence), is_right in zip(single, right, strict=True):
-        if confidence is not None:
-            yield round(confidence, 2), is_right
+def _judged(clip: Clip, words: Sequence[FoundWord]) -> Iterator[JudgedWord]:
+    """Each word that has a confidence and is one word to the normaliser too."""
+    normal = [(tokens(word.text, clip.language), word) for word in words]
+    single = [(found[0], word) for found, word in normal if len(found) == 1]
+    right = right_words(tokens(clip.text or "", clip.language), [text for text, _ in single])
+    for (_, word), is_right in zip(single, right, strict=True):
+        if word.confidence is not None:
+            yield JudgedWord(
+                confidence=word.confidence,
+                segment_confidence=word.segment_confidence,
+                right=is_right,
+                flagged=word.doubted,
+            )

@@ -11,15 +11,23 @@ from typing import Any
 
 import httpx
 
-from bench.evaluation.hypothesis import FoundPassage, FoundSegment, FoundTurn, FoundWord, Hypothesis, Stopwatch
+from bench.evaluation.hypothesis import (
+    LOW_CONFIDENCE_FLAG,
+    FoundPassage,
+    FoundSegment,
+    FoundTurn,
+    FoundWord,
+    Hypothesis,
+    Stopwatch,
+)
 
 JOB_TIMEOUT_S = 3_600.0
 POLL_S = 0.2
 ANSWER_TIMEOUT_S = 60.0
 
 
-class JobNotCompleted(Exception):
-    """A job failed or took too long; the message says which."""
+class ServerFailed(Exception):
+    """The server does not answer, refuses, or a job failed or took too long; the message says which."""
 
 
 class ServerEngine:
@@ -34,7 +42,16 @@ class ServerEngine:
         self.models = {"server": url}
 
     def run(self, audio: Path) -> Hypothesis:
-        """The transcript of a file; raises JobNotCompleted."""
+        """The transcript of a file; raises ServerFailed."""
+        try:
+            return self._run(audio)
+        except httpx.HTTPStatusError as error:
+            said = error.response.text.strip()
+            raise ServerFailed(f"the server answered {error.response.status_code} to {audio.name}: {said}") from error
+        except httpx.TransportError as error:
+            raise ServerFailed(f"the server cannot be reached: {error}") from error
+
+    def _run(self, audio: Path) -> Hypothesis:
         watch = Stopwatch()
         with watch.stage("server"):
             job = self._ended(self._posted(audio))
@@ -56,7 +73,7 @@ class ServerEngine:
         deadline = time.monotonic() + JOB_TIMEOUT_S
         while job["status"] != "completed":
             if job["status"] in ("failed", "cancelled") or time.monotonic() > deadline:
-                raise JobNotCompleted(f"job {job['id']} is {job['status']}: {job['failure']}")
+                raise ServerFailed(f"job {job['id']} is {job['status']}: {job['failure']}")
             time.sleep(POLL_S)
             job = self._http.get(f"/v1/transcriptions/{job['id']}").raise_for_status().json()
         return job
@@ -64,18 +81,26 @@ class ServerEngine:
 
 def _hypothesis(transcript: Any, watch: Stopwatch) -> Hypothesis:
     segments = transcript["segments"]
-    words = [(word, segment["speaker_id"]) for segment in segments for word in segment["words"]]
+    words = [(word, segment) for segment in segments for word in segment["words"]]
     return Hypothesis(
         language=transcript["language"],
         passages=tuple(FoundPassage(text=s["text"], language=s["language"], flags=tuple(s["flags"])) for s in segments),
         segments=tuple(FoundSegment(text=s["text"], start_s=s["start"], speaker=s["speaker_id"]) for s in segments),
         words=tuple(
-            FoundWord(text=w["text"], start_s=w["start"], end_s=w["end"], confidence=w["confidence"]) for w, _ in words
+            FoundWord(
+                text=word["text"],
+                start_s=word["start"],
+                end_s=word["end"],
+                confidence=word["confidence"],
+                segment_confidence=segment["confidence"],
+                doubted=LOW_CONFIDENCE_FLAG in segment["flags"],
+            )
+            for word, segment in words
         ),
         turns=tuple(
-            FoundTurn(start_s=w["start"], end_s=w["end"], speaker=speaker)
-            for w, speaker in words
-            if speaker and w["start"] is not None
+            FoundTurn(start_s=word["start"], end_s=word["end"], speaker=segment["speaker_id"])
+            for word, segment in words
+            if segment["speaker_id"] and word["start"] is not None
         ),
         stages=watch.stages,
     )

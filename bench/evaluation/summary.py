@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.evaluation.bootstrap import difference_interval
+from bench.evaluation.calibration import Calibration, calibration
 from bench.evaluation.scores import Score
 
 NEAR_MS = 200
@@ -36,6 +37,7 @@ class Rates:
     processor_s: Mapping[str, float]
     peak_bytes: int
     flags: Mapping[str, int]
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def rates(scores: Sequence[Score]) -> Rates:
         processor_s=_by_stage(scores, lambda time: time.processor_s),
         peak_bytes=max(score.peak_bytes for score in scores),
         flags=_added(score.flags for score in scores),
+        calibration=calibration([word for score in scores for word in score.judged]),
     )
 
 

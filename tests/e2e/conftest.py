@@ -29,7 +29,11 @@ class Pipeline:
 
     def client(self, tenant: str = TENANT) -> Client:
         """A client with a fresh key of a tenant."""
-        return Client(self.processes.api_url, create_key(self.settings.postgres_dsn, tenant, "test"))
+        return Client(self.processes.api_url, self.new_key(tenant))
+
+    def new_key(self, tenant: str = TENANT) -> str:
+        """A fresh key of a tenant."""
+        return create_key(self.settings.postgres_dsn, tenant, "test")
 
 
 def free_ports(names: list[str]) -> dict[str, int]:

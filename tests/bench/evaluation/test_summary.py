@@ -1,10 +1,22 @@
 """Groups, rates and the table, from scores made by hand."""
 
+from dataclasses import replace
+
+from bench.evaluation.calibration import JudgedWord
 from bench.evaluation.errors_of_words import WordErrors
 from bench.evaluation.hypothesis import StageTime
 from bench.evaluation.rendering import markdown
 from bench.evaluation.scores import Score
 from bench.evaluation.summary import ALL, rows
+
+JUDGED = {
+    "ours": (
+        JudgedWord(confidence=0.95, segment_confidence=0.6, right=True, flagged=True),
+        JudgedWord(confidence=0.25, segment_confidence=0.6, right=False, flagged=True),
+    ),
+    "whisperx": (),
+    "server": (),
+}
 
 
 def made(engine: str, clip: str, errors: int, language: str = "en", seconds: float = 1.0) -> Score:
@@ -21,6 +33,7 @@ def made(engine: str, clip: str, errors: int, language: str = "en", seconds: flo
         blocks=(WordErrors(words=20, substitutions=errors), WordErrors(words=20)),
         flags={"retried": 1},
         start_errors_ms=(-50, 150, 300),
+        judged=JUDGED[engine],
     )
 
 
@@ -53,3 +66,17 @@ def test_the_table_sets_engines_side_by_side() -> None:
     assert "| all | all | 2 | 0.3 | 2.5 % | 5.0 % |" in text
     assert "ours is faster than whisperx: ASR alone 2.00 × (2.00 × by processor time)" in text
     assert "## Speakers" not in text
+
+
+def test_confidence_is_shown_for_the_engines_that_give_one() -> None:
+    text = markdown("Evaluation", [], rows(SCORES))
+    assert "| 0.9 … 1.0 | 2 | 100.0 % |" in text
+    assert "ours: 4 words, 50.0 % right, expected calibration error 0.150." in text
+    assert "| ours | word below 0.3 | 2 | 100.0 % | 100.0 % |" in text
+    assert "| ours | segment flagged | 4 | 50.0 % | 100.0 % |" in text
+    assert "right whisperx" not in text
+
+
+def test_what_a_running_server_does_not_show_is_left_out() -> None:
+    scores = [replace(made("server", "a", 1), peak_bytes=0, stages={"server": StageTime(wall_s=4.0, processor_s=0.1)})]
+    assert "| server | 4.0 | – | 2.5 | – | – |" in markdown("Evaluation", [], rows(scores))
