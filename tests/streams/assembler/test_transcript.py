@@ -1,5 +1,6 @@
 """Words and turns to segments."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -142,6 +143,14 @@ def test_known_speakers_keep_their_ids_and_new_ones_count_on() -> None:
     made = transcript([passage("one two three four", 0)], spoken, None, existing)
     assert [segment.speaker_id for segment in made.segments] == ["spk4", "spk3"]
     assert [(who.speaker_id, who.speech_ms) for who in made.speakers] == [("spk1", 100), ("spk3", 710), ("spk4", 590)]
+
+
+@pytest.mark.parametrize(("confidence", "flags"), [(0.65, ("low_confidence",)), (0.75, ())])
+def test_a_segment_of_doubtful_words_is_flagged(confidence: float, flags: tuple[str, ...]) -> None:
+    said = passage("These words are said.", 0)
+    words = tuple(replace(word, confidence=confidence) for word in said.words)
+    [segment] = transcript([replace(said, words=words)], [], None, {}).segments
+    assert segment.flags == flags
 
 
 def test_flags_of_most_words_and_overlap() -> None:
