@@ -38,6 +38,8 @@ THREADS = UPLOADS_AT_ONCE + 16
 BORROWED_LIMIT_S = 8.0
 SEARCH_TIMEOUT_S = 5.0
 STORE_PATIENCE = Patience(connect_s=2, silence_s=8, tries=2)
+# Shorter than the question may take as a whole: cancelled, the driver would ask a hanging server to end the query.
+SELECT_LIMIT_S = 1.5
 MIN_SECRET_CHARS = 16
 RETRY_S = 1.0
 
@@ -66,7 +68,7 @@ class Services:
         """Raises Unavailable where an upload could not be promised: to be asked before its body is taken in."""
         if not self.outcomes.connected:
             raise Unavailable("postgres does not answer")
-        await self.engines.require("kafka", "objects")
+        await self.engines.require("kafka", "postgres", "objects")
         await asyncio.to_thread(self.registry.id_of, UploadReceived.__name__)
 
 
@@ -79,10 +81,19 @@ def build(settings: Settings) -> Services:
     appender = Appender(settings.kafka, Codec(registry))
     objects = ObjectStore(settings.objects, STORE_PATIENCE)
     search = SearchEngine(settings.opensearch, SEARCH_TIMEOUT_S, retries=0)
+    engines = Engines(
+        {
+            "kafka": appender.reachable,
+            "registry": lambda: asyncio.to_thread(registry.reachable),
+            "postgres": lambda: _selects(connections),
+            "objects": lambda: asyncio.to_thread(objects.reachable),
+            "search": lambda: asyncio.to_thread(search.reachable),
+        }
+    )
     return Services(
         limits=settings.limits,
         connections=connections,
-        callers=Callers(connections),
+        callers=Callers(connections, lambda: engines.require("postgres")),
         idempotency=Idempotency(connections),
         cursors=Cursors(settings.secret_key),
         outcomes=Outcomes(settings.postgres_dsn),
@@ -90,15 +101,7 @@ def build(settings: Settings) -> Services:
         registry=registry,
         objects=objects,
         search=search,
-        engines=Engines(
-            {
-                "kafka": appender.reachable,
-                "registry": lambda: asyncio.to_thread(registry.reachable),
-                "postgres": lambda: _selects(connections),
-                "objects": lambda: asyncio.to_thread(objects.reachable),
-                "search": lambda: asyncio.to_thread(search.reachable),
-            }
-        ),
+        engines=engines,
         uploads=asyncio.Semaphore(UPLOADS_AT_ONCE),
         archives=asyncio.Semaphore(ARCHIVES_AT_ONCE),
         settings=settings,
@@ -107,7 +110,7 @@ def build(settings: Settings) -> Services:
 
 
 async def _selects(connections: postgres.Pool) -> bool:
-    async with postgres.borrowed(connections) as conn:
+    async with postgres.borrowed(connections) as conn, postgres.cut_after(SELECT_LIMIT_S, conn):
         await conn.execute(b"SELECT 1")
     return True
 

@@ -6,7 +6,7 @@ A key is looked up at most once in `CACHE_S` seconds, so a revoked one ends with
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,12 @@ class _Known:
 class Callers:
     """Verifies keys, with a short memory."""
 
-    def __init__(self, connections: Pool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connections: Pool, required: Callable[[], Awaitable[None]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`required` raises Unavailable while the database is away."""
         self._connections = connections
+        self._required = required
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
@@ -62,6 +66,8 @@ class Callers:
         return known.caller
 
     async def _looked_up(self, key: KeyText) -> _Known | None:
+        # Asked for all at once: where the database hangs, a lookup of each caller's own would take each as long.
+        await self._required()
         async with borrowed(self._connections) as conn:
             answer = await conn.execute(load_sql("api.accounts")["usable_key"].encode(), {"key_id": key.key_id})
             row = await answer.fetchone()
