@@ -25,7 +25,7 @@ from runtime.settings import Settings
 from schemas.codec import Codec, UndecodableRecord
 from schemas.records import Record, UploadReceived
 from schemas.topics import DEAD_LETTERS, UPLOADS
-from streams.chunker.crash_only import crash_only_app, places, send
+from streams.chunker.crash_only import Succession, crash_only_app, places, send
 from streams.chunker.prepare import Outlets, Poisoned, Preparation, Rules, patiently
 from streams.chunker.room import Room
 from streams.chunker.sandbox import Decoders
@@ -62,10 +62,12 @@ class Chunker(mode.Service):
         """Tells Faust what to do with the upload topic."""
         name = self._config.kafka.topic(self._config.upload_topic)
         topic = self.app.topic(name, key_serializer="raw", value_serializer="raw")
+        succession = Succession()
 
         @self.app.agent(topic, name=self._group, concurrency=1)
         async def prepare_upload(stream: Any) -> AsyncIterator[None]:
             async for event in stream.noack().events():
+                succession.follow(event.message.partition, event.message.offset)
                 if event.value is not None:
                     await self.handle(_incoming(event.message, self._config.upload_topic))
                 await stream.ack(event)

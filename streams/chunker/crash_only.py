@@ -78,6 +78,28 @@ class CrashOnlyTransport(driver.Transport):
     Consumer = CommittingConsumer
 
 
+class RecordSkipped(Exception):
+    """Faust handed out a record and not the one before it; the message says where."""
+
+
+class Succession:
+    """The offsets of each partition as they are handed out.
+
+    After an outage of the broker a record that was on its way can be lost inside Faust, and what comes after it would
+    be acknowledged in its stead. A process that ends before that starts again where the last commit was.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+
+    def follow(self, partition: int, offset: int) -> None:
+        """Raises RecordSkipped where records are missing before this one; one that comes again is none."""
+        expected = self._last.get(partition, offset - 1) + 1
+        if offset > expected:
+            raise RecordSkipped(f"partition {partition}: {offset} was handed out where {expected} is next")
+        self._last[partition] = offset
+
+
 def crash_only_app(kafka: settings.Kafka, group: str, instance_id: str, data_dir: Path) -> AppT:
     """An application of consumer group `group`; with an instance id its crash and restart move no partition."""
     app = faust.App(
