@@ -17,7 +17,8 @@ PROGRAMS = {
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the commands."""
     for command, (module, sentence) in PROGRAMS.items():
-        parser = subparsers.add_parser(command, help=sentence, add_help=False)
+        description = f"{sentence[0].upper()}{sentence[1:]}."
+        parser = subparsers.add_parser(command, help=sentence, description=description, add_help=False)
         # `rest` says that options this parser does not know are the program's.
         parser.set_defaults(run=run, module=module, rest=[])
 
