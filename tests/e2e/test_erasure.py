@@ -32,8 +32,7 @@ QUICK = {"PALIMPSEST_NUDGE_PERIOD_S": "2", "PALIMPSEST_SETTLE_S": "12"}
 JOB_TIMEOUT_S = 90.0
 SHOWN_WITHIN_S = 5.0
 OBJECTS_WITHIN_S = 60.0
-# Seconds on a machine of its own; its test prints them. Broker and database get the time that other tests leave them.
-GONE_WITHIN_S = 180.0
+GONE_WITHIN_S = 60.0
 LATE_TIMEOUT_S = 90.0
 SPEECH = ("speech-asr", "speech-diarization")
 # Where a job's words are while it lives; what the logs and the registry hold must never be among it.

@@ -62,6 +62,5 @@ def test_nothing_is_lost_and_every_answer_is_clear(outages: dict[str, Outage], e
 
 
 def test_only_what_needs_the_engine_is_refused(outages: dict[str, Outage]) -> None:
-    # A search may take too long where other tests share the processors.
-    assert outages["registry"].refused <= outages["registry"].calls // 100
+    assert outages["registry"].refused == 0
     assert all(outages[engine].refused > 0 for engine in ("kafka", "postgres", "s3"))

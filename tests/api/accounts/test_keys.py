@@ -13,7 +13,7 @@ from api.accounts.secrets import new_key, parse_key
 from tests.api.conftest import Server
 from tests.deadline import until
 
-REVOKED_WITHIN_S = 20.0
+REVOKED_WITHIN_S = 5.0
 
 
 @given(st.integers())
