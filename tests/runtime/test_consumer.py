@@ -1,7 +1,7 @@
 """The consumer loop on a real broker and database: once, in order, fenced, and stopped where it must not skip."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -16,7 +16,7 @@ from runtime.settings import Settings
 from tests.deadline import until
 
 TOPICS = ("controls", "corrections")
-TIMEOUT_S = 40.0
+TIMEOUT_S = 80.0
 
 
 class Recorder:
@@ -85,6 +85,16 @@ class Running:
 
     def ended(self) -> bool:
         return not self._thread.is_alive()
+
+    def until(self, probe: Callable[[], object], what: str) -> None:
+        """Waits while the loop runs; what ended it before is the error."""
+
+        def found() -> object:
+            if self.error is not None:
+                raise AssertionError(f"the loop ended before {what}") from self.error
+            return probe()
+
+        until(found, TIMEOUT_S, what)
 
     def stop(self) -> None:
         self._stop.set()
@@ -181,14 +191,14 @@ def test_a_second_member_takes_over_half_without_repeating(settings: Settings) -
     first, second = Recorder(settings), Recorder(settings)
     send(settings, numbered(0, 20), partition=0)
     send(settings, numbered(20, 40), partition=1)
-    with running(settings, first):
-        until(lambda: len(first.values()) == 40, TIMEOUT_S, "all records")
-        with running(settings, second):
-            until(lambda: second.assignments, TIMEOUT_S, "an assignment")
-            until(lambda: len(first.assignments[-1]) == 1, TIMEOUT_S, "half of the partitions")
+    with running(settings, first) as one:
+        one.until(lambda: len(first.values()) == 40, "all records")
+        with running(settings, second) as other:
+            other.until(lambda: second.assignments, "an assignment")
+            one.until(lambda: len(first.assignments[-1]) == 1, "half of the partitions")
             send(settings, numbered(40, 50), partition=0)
             send(settings, numbered(50, 60), partition=1)
-            until(lambda: len(first.values()) == 60, TIMEOUT_S, "the rest")
+            one.until(lambda: len(first.values()) == 60, "the rest")
     values = first.values()
     assert sorted(values, key=int) == numbered(0, 60)
     assert first.assignments[-1] | second.assignments[-1] == {0, 1}
