@@ -13,6 +13,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from api.tracing import request_id
+from projections.jobs.queries import is_erased
 from runtime.errors import Refused
 from runtime.postgres import AsyncConnection, Pool, borrowed, load_sql
 from runtime.telemetry import idempotent_replays
@@ -99,7 +100,8 @@ class Idempotency:
         state = await (await conn.execute(self._sql["key_state"].encode(), values)).fetchone()
         if state is None or state[1] is None:
             raise Refused("key_in_flight", "A request with this Idempotency-Key is still running.")
-        if state[1] == _ERASED_STATUS:
+        # The views know of an erasure at once; that the kept answer goes, too, may take a minute.
+        if state[1] == _ERASED_STATUS or await is_erased(conn, str(values["tenant_id"]), state[4]):
             raise Refused("gone", "The job that this Idempotency-Key named was erased.")
         return Earlier(
             fingerprint=state[0],

@@ -7,7 +7,7 @@ WHERE idempotency_keys.answer_status IS NULL AND idempotency_keys.leased_until <
 RETURNING request_id;
 
 -- name: key_state
-SELECT fingerprint, answer_status, answer_headers, answer_body FROM idempotency_keys
+SELECT fingerprint, answer_status, answer_headers, answer_body, job_id FROM idempotency_keys
 WHERE tenant_id = %(tenant_id)s AND key = %(key)s;
 
 -- name: renew_key

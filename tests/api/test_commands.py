@@ -235,10 +235,15 @@ def test_an_erased_job_is_gone_with_all_that_was_kept_of_it(court: Client, pipel
     assert answer.status_code in (202, 204), answer.text
     until(lambda: court.http.get(address).status_code == 410, JOB_TIMEOUT_S, "the job is gone")
     check_problem(court.http.delete(address), 410, "gone")
+    # Before the answer that was kept for the key is swept away, and after.
+    check_problem(_sent_again(court, audio), 410, "gone")
     with pipeline.client("umbrella").http as stranger:
         check_problem(stranger.get(address), 404, "not_found")
     until(lambda: not court.search(said, job=job["id"]), SWEEP_TIMEOUT_S, "search has forgotten it")
     store = ObjectStore(pipeline.settings.objects)
     until(lambda: not [*store.keys(f"court/{job['id']}/")], SWEEP_TIMEOUT_S, "its objects are deleted")
-    again = court.http.post("/v1/transcriptions", content=audio, headers={"Idempotency-Key": "erase me"})
-    check_problem(again, 410, "gone")
+    check_problem(_sent_again(court, audio), 410, "gone")
+
+
+def _sent_again(court: Client, audio: bytes) -> httpx.Response:
+    return court.http.post("/v1/transcriptions", content=audio, headers={"Idempotency-Key": "erase me"})
