@@ -25,7 +25,7 @@ from runtime.settings import Settings
 from schemas.codec import Codec, UndecodableRecord
 from schemas.records import Record, UploadReceived
 from schemas.topics import DEAD_LETTERS, UPLOADS
-from streams.chunker.crash_only import Succession, crash_only_app, places, send
+from streams.chunker.crash_only import crash_only_app, places, send, succession
 from streams.chunker.prepare import Outlets, Poisoned, Preparation, Rules, patiently
 from streams.chunker.room import Room
 from streams.chunker.sandbox import Decoders
@@ -62,15 +62,15 @@ class Chunker(mode.Service):
         """Tells Faust what to do with the upload topic."""
         name = self._config.kafka.topic(self._config.upload_topic)
         topic = self.app.topic(name, key_serializer="raw", value_serializer="raw")
-        succession = Succession()
 
         @self.app.agent(topic, name=self._group, concurrency=1)
         async def prepare_upload(stream: Any) -> AsyncIterator[None]:
             async for event in stream.noack().events():
-                succession.follow(event.message.partition, event.message.offset)
+                succession(self.app).take(event.message.partition, event.message.offset)
                 if event.value is not None:
                     await self.handle(_incoming(event.message, self._config.upload_topic))
                 await stream.ack(event)
+                succession(self.app).done()
                 self._health.moved()
                 yield
 
@@ -155,6 +155,7 @@ class Chunker(mode.Service):
             self._health.broker(False)
             return
         self._health.broker(True)
+        succession(self.app).watch(time.monotonic(), any(end > committed for end, committed in found.values()))
         ours = {(self._config.upload_topic, tp.partition): where for tp, where in found.items()}
         self._health.lag(self._lag.report(time.monotonic(), ours))
 

@@ -29,6 +29,8 @@ HEARTBEAT_S = 2.0
 REBALANCE_TIMEOUT_S = 150.0
 # What the file in hand gets to be finished after SIGTERM.
 GRACE_S = 15.0
+# Above a rebalance, which waits for the file in hand of another member.
+HANDED_OUT_WITHIN_S = 180.0
 BUFFERED_RECORDS = 4096
 POLLED_RECORDS = 50
 _COMMIT_BEFORE_REVOKE_S = 5.0
@@ -44,8 +46,72 @@ class IdempotentProducer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
 
+class RecordSkipped(Exception):
+    """Faust did not hand out a record; the message says where."""
+
+
+class Succession:
+    """The records of each partition as Faust hands them out, one after the other.
+
+    After an outage of the broker a record that was on its way can be lost inside Faust, and what comes after it would
+    be acknowledged in its stead. A process that ends before that starts again where the last commit was.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[int, int] = {}
+        self._in_hand = False
+        self._waiting_since: float | None = None
+
+    def resume(self, partition: int, offset: int | None) -> None:
+        """From here the partition is read anew; without an offset wherever its log begins."""
+        if offset is None:
+            self._next.pop(partition, None)
+        else:
+            self._next[partition] = offset
+
+    def take(self, partition: int, offset: int) -> None:
+        """Raises RecordSkipped where records are missing before this one; one that comes again is none."""
+        expected = self._next.get(partition, offset)
+        if offset > expected:
+            raise RecordSkipped(f"partition {partition}: {offset} was handed out where {expected} is next")
+        self._next[partition] = offset + 1
+        self._in_hand = True
+        self._waiting_since = None
+
+    def done(self) -> None:
+        """The record that was taken is acknowledged."""
+        self._in_hand = False
+
+    def watch(self, now_s: float, behind: bool) -> None:
+        """Raises RecordSkipped when records have been waiting for too long while none is in hand."""
+        if self._in_hand or not behind:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now_s
+        elif now_s - self._waiting_since > HANDED_OUT_WITHIN_S:
+            raise RecordSkipped(f"records wait, and none was handed out for {HANDED_OUT_WITHIN_S:.0f} s")
+
+
 class CommittingConsumer(driver.Consumer):
     """Commits what is acknowledged before Faust forgets it, and does not wait for ever when the application ends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.succession = Succession()
+        self._was_assigned = False
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Back to the last commit, and where there is none to the beginning: Faust would leave out what it dropped."""
+        committed: Mapping[TP, int] = await super().seek_to_committed()
+        if untouched := [tp for tp, offset in committed.items() if not offset]:
+            thread: Any = self._thread
+            await thread.call_thread(thread._ensure_consumer().seek_to_beginning, *untouched)
+        starts = await self.earliest_offsets(*committed) if self._was_assigned else {}
+        for tp, offset in committed.items():
+            # The first time the log is believed whatever it lacks, else a gap in it would end every process to come.
+            self.succession.resume(tp.partition, max(offset or 0, starts[tp]) if starts else None)
+        self._was_assigned = True
+        return committed
 
     async def wait_empty(self) -> None:
         """Waits for the record in hand; at the end only for a while, then Faust cancels it unacknowledged."""
@@ -78,28 +144,6 @@ class CrashOnlyTransport(driver.Transport):
     Consumer = CommittingConsumer
 
 
-class RecordSkipped(Exception):
-    """Faust handed out a record and not the one before it; the message says where."""
-
-
-class Succession:
-    """The offsets of each partition as they are handed out.
-
-    After an outage of the broker a record that was on its way can be lost inside Faust, and what comes after it would
-    be acknowledged in its stead. A process that ends before that starts again where the last commit was.
-    """
-
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
-
-    def follow(self, partition: int, offset: int) -> None:
-        """Raises RecordSkipped where records are missing before this one; one that comes again is none."""
-        expected = self._last.get(partition, offset - 1) + 1
-        if offset > expected:
-            raise RecordSkipped(f"partition {partition}: {offset} was handed out where {expected} is next")
-        self._last[partition] = offset
-
-
 def crash_only_app(kafka: settings.Kafka, group: str, instance_id: str, data_dir: Path) -> AppT:
     """An application of consumer group `group`; with an instance id its crash and restart move no partition."""
     app = faust.App(
@@ -128,6 +172,13 @@ def crash_only_app(kafka: settings.Kafka, group: str, instance_id: str, data_dir
     app.producer_transport = transport
     app.transport = CrashOnlyTransport(app.conf.broker_consumer, app)
     return app
+
+
+def succession(app: AppT) -> Succession:
+    """What `app` hands out, to be told of each record."""
+    consumer: Any = app.consumer
+    found: Succession = consumer.succession
+    return found
 
 
 async def send(app: AppT, topic: str, out: Outgoing) -> None:

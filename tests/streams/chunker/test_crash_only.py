@@ -2,19 +2,46 @@
 
 import pytest
 
-from streams.chunker.crash_only import RecordSkipped, Succession
+from streams.chunker.crash_only import HANDED_OUT_WITHIN_S, RecordSkipped, Succession
 
 
 def test_records_that_follow_one_another_or_come_again_are_taken() -> None:
     succession = Succession()
     for partition, offset in ((0, 7), (1, 0), (0, 8), (0, 9), (0, 8), (0, 9), (0, 10), (1, 1)):
-        succession.follow(partition, offset)
+        succession.take(partition, offset)
 
 
 def test_a_record_after_one_that_never_came_is_refused() -> None:
     succession = Succession()
-    succession.follow(0, 7)
-    succession.follow(1, 20)
+    succession.take(0, 7)
+    succession.take(1, 20)
     with pytest.raises(RecordSkipped, match="partition 0: 9 was handed out where 8 is next"):
-        succession.follow(0, 9)
-    succession.follow(0, 8)
+        succession.take(0, 9)
+    succession.take(0, 8)
+
+
+def test_a_partition_that_comes_back_goes_on_where_another_member_left_it() -> None:
+    succession = Succession()
+    succession.take(0, 7)
+    succession.resume(0, 20)
+    succession.take(0, 20)
+    succession.resume(0, 30)
+    with pytest.raises(RecordSkipped, match="31 was handed out where 30 is next"):
+        succession.take(0, 31)
+    succession.resume(0, None)
+    succession.take(0, 50)
+
+
+def test_records_that_wait_while_nothing_is_handed_out_end_the_process() -> None:
+    succession = Succession()
+    late_s = HANDED_OUT_WITHIN_S + 1
+    succession.watch(0.0, True)
+    succession.watch(late_s, False)
+    succession.watch(late_s, True)
+    succession.take(0, 7)
+    succession.watch(2 * late_s, True)
+    succession.watch(9 * late_s, True)  # a long record is no fault
+    succession.done()
+    succession.watch(10 * late_s, True)
+    with pytest.raises(RecordSkipped, match="none was handed out"):
+        succession.watch(11 * late_s, True)
