@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+LOW_CONFIDENCE = "low_confidence"  # the flag of words that may well be wrong
+
 
 class Lane(StrEnum):
     """Which queue of chunks a job's work goes through."""

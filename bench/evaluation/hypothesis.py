@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 KIB = 1024
-LOW_CONFIDENCE_FLAG = "low_confidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

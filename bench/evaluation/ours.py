@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.evaluation.hypothesis import (
-    LOW_CONFIDENCE_FLAG,
     FoundPassage,
     FoundSegment,
     FoundTurn,
@@ -22,7 +21,7 @@ from bench.evaluation.sound import PCM_SCALE, cut_chunks
 from runtime.settings import Speech
 from schemas import evidence
 from schemas.records import ChunkTranscribed, UploadReceived
-from schemas.values import Lane, Passage, PlannedChunk, Segment, StoredObject, TranscriptionOptions
+from schemas.values import LOW_CONFIDENCE, Lane, Passage, PlannedChunk, Segment, StoredObject, TranscriptionOptions
 from streams.assembler.assembly import AssemblyTask, Material, Wanted, assemble
 from streams.assembler.speakers import ChunkEvidence, SpeakerBounds, speaker_turns
 from streams.assembler.state import AssemblyOrder
@@ -177,7 +176,7 @@ def _words(segments: Sequence[Segment]) -> Iterator[FoundWord]:
                 end_s=None if word.end_ms is None else word.end_ms / 1000,
                 confidence=word.confidence,
                 segment_confidence=segment.confidence,
-                doubted=LOW_CONFIDENCE_FLAG in segment.flags,
+                doubted=LOW_CONFIDENCE in segment.flags,
             )
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 
 from bench.evaluation.hypothesis import (
-    LOW_CONFIDENCE_FLAG,
     FoundPassage,
     FoundSegment,
     FoundTurn,
@@ -20,6 +19,7 @@ from bench.evaluation.hypothesis import (
     Hypothesis,
     Stopwatch,
 )
+from schemas.values import LOW_CONFIDENCE
 
 JOB_TIMEOUT_S = 3_600.0
 POLL_S = 0.2
@@ -93,7 +93,7 @@ def _hypothesis(transcript: Any, watch: Stopwatch) -> Hypothesis:
                 end_s=word["end"],
                 confidence=word["confidence"],
                 segment_confidence=segment["confidence"],
-                doubted=LOW_CONFIDENCE_FLAG in segment["flags"],
+                doubted=LOW_CONFIDENCE in segment["flags"],
             )
             for word, segment in words
         ),

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from schemas.values import ReplacementSegment, Segment, Timing, Word
+from schemas.values import LOW_CONFIDENCE, ReplacementSegment, Segment, Timing, Word
 from streams.assembler.words import fill_times, mean_confidence, normal, split
 
 CORRECTED = "corrected"
-_MACHINE_DOUBTS = frozenset({"low_confidence"})
+_MACHINE_DOUBTS = frozenset({LOW_CONFIDENCE})
 
 
 def revise(base: Sequence[Segment], replacement: Sequence[ReplacementSegment]) -> tuple[Segment, ...]:

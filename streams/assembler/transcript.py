@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from schemas.values import Passage, Segment, Speaker, Word
+from schemas.values import LOW_CONFIDENCE, Passage, Segment, Speaker, Word
 from streams.assembler.turns import Turn, TurnIndex
 from streams.assembler.words import ends_sentence, fill_times, join, mean_confidence, split, storable
 
@@ -22,7 +22,7 @@ SHORT_PAUSE_MS = 400
 LONG_SEGMENT_MS = 12_000  # beyond this a comma is reason enough to break
 LONGEST_SEGMENT_MS = 20_000
 MOST_WORDS = 80
-LOW_CONFIDENCE = 0.7  # chosen on bench/results/2026-11-27-quality.md
+CONFIDENT = 0.7  # chosen on bench/results/2026-11-27-quality.md
 OVERLAP_SHARE = 0.5
 LANGUAGE_SHARE = 0.1  # a language under this share of the speech is taken for a slip of the detector
 _COMMAS = ",;:、，；："
@@ -215,8 +215,8 @@ def _segment(run: Sequence[Spoken], turns: TurnIndex) -> Segment:
     start_ms, end_ms = run[0].start_ms, max(item.end_ms for item in run)
     confidence = mean_confidence(words)
     flags = [flag for flag in dict.fromkeys(flag for item in run for flag in item.flags) if _most(flag, run)]
-    if confidence is not None and confidence < LOW_CONFIDENCE and "low_confidence" not in flags:
-        flags.append("low_confidence")
+    if confidence is not None and confidence < CONFIDENT and LOW_CONFIDENCE not in flags:
+        flags.append(LOW_CONFIDENCE)
     if turns.overlapped(start_ms, end_ms) > OVERLAP_SHARE * (end_ms - start_ms):
         flags.append("overlap")
     return Segment(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from runtime.settings import Speech
-from schemas.values import Passage, Quality, Timing, TranscriptionOptions, Word
+from schemas.values import LOW_CONFIDENCE, Passage, Quality, Timing, TranscriptionOptions, Word
 from streams.speech.engines import languages, libraries, model_files, prompts, retry, whisper_files
 from streams.speech.engines.protocol import ChunkAudio, ChunkError, EngineUnavailable, ModelInfo, Transcription
 
@@ -123,7 +123,7 @@ def _passage(chunk: ChunkAudio, segment: Any, language: str, probability: float)
     ends = [word.end_ms for word in words if word.end_ms is not None]
     looping = segment.compression_ratio > retry.COMPRESSION_RATIO_MAX
     doubtful = looping or segment.avg_logprob < retry.AVG_LOGPROB_MIN
-    flags = {"low_confidence": doubtful, "repetitive": looping, "retried": bool(segment.temperature)}
+    flags = {LOW_CONFIDENCE: doubtful, "repetitive": looping, "retried": bool(segment.temperature)}
     return Passage(
         start_ms=min([place(segment.start), *starts]),
         end_ms=max([place(segment.end), *ends]),

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.values import LOW_CONFIDENCE
+
 COMPRESSION_RATIO_MAX = 2.4
 AVG_LOGPROB_MIN = -1.0
 NO_SPEECH_MAX = 0.6
@@ -119,7 +121,7 @@ def flags(keep: Keep, *, halved: bool, first: Decoding = FIRST) -> tuple[str, ..
     """What a reader of the passage should know of how it was found."""
     found: list[str] = []
     if keep.verdict is not Verdict.GOOD:
-        found.append("low_confidence")
+        found.append(LOW_CONFIDENCE)
     if keep.verdict is Verdict.REPETITIVE:
         found.append("repetitive")
     if keep.attempt.decoding != first:
