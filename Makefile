@@ -39,7 +39,7 @@ down: setup
 	@exec $(RUN) -m cli down
 
 test: setup
-	@exec $(RUN) -m pytest -n $(SIDE_BY_SIDE) --dist loadfile $(ARGS)
+	@exec $(RUN) -m pytest -n $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
 	.venv/bin/ruff check .
