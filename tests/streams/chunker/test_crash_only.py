@@ -1,8 +1,18 @@
 """What the application does not trust Faust with."""
 
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from streams.chunker.crash_only import HANDED_OUT_WITHIN_S, RecordSkipped, Succession
+from runtime.kafka import EventProducer, Outgoing
+from runtime.settings import Settings
+from schemas.topics import UPLOADS
+from streams.chunker.crash_only import HANDED_OUT_WITHIN_S, RecordSkipped, Succession, crash_only_app, succession
+
+HANDED_OUT_TIMEOUT_S = 60.0
 
 
 def test_records_that_follow_one_another_or_come_again_are_taken() -> None:
@@ -45,3 +55,44 @@ def test_records_that_wait_while_nothing_is_handed_out_end_the_process() -> None
     succession.watch(10 * late_s, True)
     with pytest.raises(RecordSkipped, match="none was handed out"):
         succession.watch(11 * late_s, True)
+
+
+async def test_a_record_that_was_on_its_way_when_the_flow_stopped_comes_again(
+    workspace: Mapping[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.read(workspace)
+    app = crash_only_app(settings.kafka, "reader", "", tmp_path)
+    topic = app.topic(settings.kafka.topic(UPLOADS), key_serializer="raw", value_serializer="raw")
+    taken: asyncio.Queue[int] = asyncio.Queue()
+    fetched = asyncio.Event()
+
+    @app.agent(topic, concurrency=1)
+    async def read(stream: Any) -> AsyncIterator[None]:
+        async for event in stream.noack().events():
+            succession(app).take(event.message.partition, event.message.offset)
+            taken.put_nowait(event.message.offset)
+            await stream.ack(event)
+            succession(app).done()
+            yield
+
+    await app.start()
+    try:
+        consumer: Any = app.consumer
+        fetch = consumer._getmany
+
+        async def stopped_by_a_rebalance(*args: Any, **kwargs: Any) -> Any:
+            records = await fetch(*args, **kwargs)
+            if records and not fetched.is_set():
+                consumer.stop_flow()
+                fetched.set()
+            return records
+
+        consumer._getmany = stopped_by_a_rebalance
+        producer = EventProducer(settings.kafka)
+        producer.send(Outgoing(topic=UPLOADS, partition=0, key=b"k", value=b"v"))
+        producer.flush()
+        await asyncio.wait_for(fetched.wait(), HANDED_OUT_TIMEOUT_S)
+        consumer.resume_flow()
+        assert await asyncio.wait_for(taken.get(), HANDED_OUT_TIMEOUT_S) == 0
+    finally:
+        await app.stop()
