@@ -3,7 +3,7 @@
 #   make demo          everything, once, for real: start, transcribe a recording, search in it; Ctrl-C stops it
 #   make demo EXIT=1   the same, and stop at the end
 #   make up | down     the local stack
-#   make test [ARGS="tests/api -k upload" SIDE_BY_SIDE=2] | check | bench
+#   make test [ARGS="tests/api -k upload" SIDE_BY_SIDE=3] | check | bench
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
 #   make chaos-guards  take the product's guards out one by one and see the checker find what they prevent
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
@@ -17,8 +17,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := .venv/bin/python
-# How many processes share the tests; each is at one file at a time.
-SIDE_BY_SIDE ?= 2
+# How many processes share the tests; each is at one file at a time. One more than cores, because many tests wait.
+SIDE_BY_SIDE ?= 3
 
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
