@@ -30,6 +30,8 @@ from streams.speech.engines.spans import SAMPLES_PER_MS, Span
 PADDING_MIN_S, INPUT_MIN_S, INPUT_MAX_S, INPUT_STEP_S = 5, 10, 30, 5
 POSITIONS = 448
 HYPOTHESES = 5
+# How much earlier than a forced alignment its attention says that a word begins and ends; chosen on English recordings.
+ATTENTION_EARLY_MS = 30
 PAUSES = VadOptions(threshold=0.4, min_silence_duration_ms=80, speech_pad_ms=20, min_speech_duration_ms=60)
 
 Encoding = Rows
@@ -186,6 +188,6 @@ def _search(how: Decoding) -> dict[str, Any]:
 def _piece(entry: dict[str, Any]) -> Piece:
     return Piece(
         text=entry["word"],
-        span=Span(start_ms=round(entry["start"] * 1000), end_ms=round(entry["end"] * 1000)),
+        span=Span(start_ms=round(entry["start"] * 1000), end_ms=round(entry["end"] * 1000)).shifted(ATTENTION_EARLY_MS),
         probability=min(1.0, float(entry["probability"])),
     )
