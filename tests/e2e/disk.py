@@ -3,7 +3,6 @@
 In: where the engines keep their files, and the names of a workspace. Out: the files that hold the marker, by place.
 """
 
-import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,9 @@ from schemas.topics import TRANSCRIPTS
 
 # Topics that forget by age: what is on them is not expected to be gone.
 BY_AGE = ("uploads", "uploads.long", "controls", "chunks.interactive", "chunks.batch", "transcriptions", "corrections")
+
+
+BLOCK_BYTES = 4_194_304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _holds(path: Path, marker: bytes) -> bool:
+    """Read, not mapped: an engine may cut a file while we look, which ends a process that has it mapped."""
+    kept = b""
     try:
         with path.open("rb") as file:
-            if not path.stat().st_size:
-                return False
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return content.find(marker) >= 0
-    except (FileNotFoundError, ValueError):
-        return False  # it went while we looked, or was emptied
+            while block := file.read(BLOCK_BYTES):
+                if marker in kept + block:
+                    return True
+                kept = block[1 - len(marker) :]
+    except FileNotFoundError:
+        return False  # it went while we looked
+    return False
