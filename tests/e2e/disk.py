@@ -71,7 +71,7 @@ def _holds(path: Path, marker: bytes) -> bool:
             while block := file.read(BLOCK_BYTES):
                 if marker in kept + block:
                     return True
-                kept = block[1 - len(marker) :]
+                kept = (kept + block)[1 - len(marker) :]
     except FileNotFoundError:
         return False  # it went while we looked
     return False
