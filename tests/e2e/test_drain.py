@@ -238,6 +238,7 @@ def test_successors_lose_and_double_nothing(scene: Scene, drains: Mapping[str, D
     jobs: list[Json] = [scene.client.ended(job_id, END_TIMEOUT_S) for job_id in scene.promised]
     assert all(job["status"] == "completed" and job["gaps"] == [] for job in jobs), jobs
     assert [*read_topic(scene.pipeline.settings.kafka, DEAD_LETTERS)] == []
+    assert all(scene.pipeline.processes.metric(name, "palimpsest_repeated_tries_total") == 0 for name in drains)
     history = History(scene.pipeline.settings)
     assert [line for line in history.violations if not line.startswith(tuple(scene.erased))] == []
     assert {job_id for job_id in history.facts if history.status(job_id) == "completed"} >= set(scene.promised)
