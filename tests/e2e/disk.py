@@ -14,8 +14,6 @@ from schemas.topics import TRANSCRIPTS
 
 # Topics that forget by age: what is on them is not expected to be gone.
 BY_AGE = ("uploads", "uploads.long", "controls", "chunks.interactive", "chunks.batch", "transcriptions", "corrections")
-
-
 BLOCK_BYTES = 4_194_304
 
 

@@ -1,6 +1,6 @@
 """Each disk full under load, one after the other: every answer is clear, a metric tells, and all goes on by itself.
 
-Not collected by itself, because it takes minutes: `make full-disks`. Longer ones are `make outages ARGS="--way fill"`.
+Not collected by itself, because it takes over a minute: `make full-disks`. Longer: `make outages ARGS="--way fill"`.
 """
 
 from collections.abc import Iterator
