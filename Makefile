@@ -9,7 +9,6 @@
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
-#   make full-disks    each engine's disk full for seconds under load
 #   make soak          thousands of jobs, and what every process takes meanwhile
 #   make outages       every engine away for a minute under load, stopped and paused, and every disk full
 #   make crash-points  every fault at every place at which a process touches the outside: half an hour
@@ -23,7 +22,7 @@ SIDE_BY_SIDE ?= 3
 # Without compiled modules every process compiles its libraries anew at each start: seconds each time, on every core.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo up down test check bench bench-rebuild chaos chaos-guards hostile hostile-text fuzz outages full-disks soak crash-points lock
+.PHONY: setup demo up down test check bench bench-rebuild chaos chaos-guards hostile hostile-text fuzz outages soak crash-points lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "error: python3 is not installed; Python 3.11 with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; }
@@ -73,9 +72,6 @@ fuzz: setup
 
 outages: setup
 	@exec $(RUN) -m bench.outages $(ARGS)
-
-full-disks: setup
-	@exec $(RUN) -m pytest -v -s tests/e2e/full_disks.py
 
 soak: setup
 	@exec $(RUN) -m bench.soak $(ARGS)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AsyncKafkaError
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -36,6 +36,8 @@ FETCH_BYTES = 8_388_608
 FETCH_AHEAD_BYTES = 16_777_216
 _QUEUE_RECORDS = 20_000
 _MAX_MESSAGE_BYTES = 2_000_000
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_LEADER_POLL_S = 0.2
 
 Headers = list[tuple[str, bytes | str | None]]
 
@@ -292,6 +294,18 @@ def consumer_config(kafka: settings.Kafka, group: str, **extra: str | int | bool
         "queued.max.messages.kbytes": FETCH_AHEAD_BYTES // 1024,
     }
     return shared | extra
+
+
+def watermarks(consumer: Consumer, place: TopicPartition, timeout_s: float) -> tuple[int, int]:
+    """First and next offset of a partition; waits while it has no leader: it is new, or its broker has just gone."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(_LEADER_POLL_S)
 
 
 class TopicMismatch(Exception):

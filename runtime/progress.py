@@ -11,7 +11,7 @@ from contextlib import closing
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from runtime.errors import Unavailable
-from runtime.kafka import consumer_config
+from runtime.kafka import consumer_config, watermarks
 from runtime.settings import Kafka
 
 ANSWER_TIMEOUT_S = 10.0
@@ -33,7 +33,7 @@ def _behind(consumer: Consumer, kafka: Kafka, topics: Sequence[str]) -> list[Top
     all_of_them = [TopicPartition(kafka.topic(topic), n) for topic in topics for n in range(kafka.partitions)]
     found = []
     for committed in consumer.committed(all_of_them, timeout=ANSWER_TIMEOUT_S):
-        low, high = consumer.get_watermark_offsets(committed, timeout=ANSWER_TIMEOUT_S)
+        low, high = watermarks(consumer, committed, ANSWER_TIMEOUT_S)
         following = low if committed.offset == OFFSET_INVALID else max(low, committed.offset)
         if following < high:
             found.append(TopicPartition(committed.topic, committed.partition, following))

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from runtime.errors import Unavailable
-from runtime.kafka import Incoming
+from runtime.kafka import Incoming, watermarks
 from runtime.settings import Kafka
 
 ANSWER_TIMEOUT_S = 30.0
 _BATCH = 1_000
 _POLL_S = 1.0
-_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-_LEADER_POLL_S = 0.2
 
 
 def read_topic(kafka: Kafka, name: str, only: int | None = None) -> Iterator[Incoming]:
@@ -157,16 +155,7 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     found = consumer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
     if found.error is not None:
         raise Unavailable(f"Kafka: {topic}: {found.error}")
-    return {partition: _watermarks(consumer, TopicPartition(topic, partition)) for partition in found.partitions}
-
-
-def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """Waits while the partition has no leader: it is new, or its broker has just gone."""
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while True:
-        try:
-            return consumer.get_watermark_offsets(place, timeout=ANSWER_TIMEOUT_S)
-        except KafkaException as error:
-            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
-                raise
-            time.sleep(_LEADER_POLL_S)
+    return {
+        partition: watermarks(consumer, TopicPartition(topic, partition), ANSWER_TIMEOUT_S)
+        for partition in found.partitions
+    }

@@ -25,7 +25,7 @@ from runtime.settings import Settings
 from schemas.codec import Codec, UndecodableRecord
 from schemas.records import Record, UploadReceived
 from schemas.topics import DEAD_LETTERS, UPLOADS
-from streams.chunker.crash_only import crash_only_app, places, send, succession
+from streams.chunker.crash_only import crash_only_app, places, records, send
 from streams.chunker.prepare import Outlets, Poisoned, Preparation, Rules, patiently
 from streams.chunker.room import Room
 from streams.chunker.sandbox import Decoders
@@ -65,12 +65,9 @@ class Chunker(mode.Service):
 
         @self.app.agent(topic, name=self._group, concurrency=1)
         async def prepare_upload(stream: Any) -> AsyncIterator[None]:
-            async for event in stream.noack().events():
-                succession(self.app).take(event.message.partition, event.message.offset)
-                if event.value is not None:
-                    await self.handle(_incoming(event.message, self._config.upload_topic))
-                await stream.ack(event)
-                succession(self.app).done()
+            async for incoming in records(self.app, stream, self._config.kafka.topic_prefix):
+                if incoming.value is not None:
+                    await self.handle(incoming)
                 self._health.moved()
                 yield
 
@@ -155,22 +152,8 @@ class Chunker(mode.Service):
             self._health.broker(False)
             return
         self._health.broker(True)
-        succession(self.app).watch(time.monotonic(), any(end > committed for end, committed in found.values()))
         ours = {(self._config.upload_topic, tp.partition): where for tp, where in found.items()}
         self._health.lag(self._lag.report(time.monotonic(), ours))
-
-
-def _incoming(message: Any, topic: str) -> kafka.Incoming:
-    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
-    return kafka.Incoming(
-        topic=topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        value=message.value,
-        headers=tuple((name, value or b"") for name, value in headers),
-        timestamp_ms=int(message.timestamp * 1000),
-    )
 
 
 def main() -> None:

@@ -1,13 +1,14 @@
 """Faust, so that it loses nothing: an application that commits only what was acknowledged and dies of any exception.
 
-In: settings. Out: a Faust application whose agents must read `stream.noack().events()` and ack last.
+In: settings. Out: a Faust application whose agents must read their stream through `records`.
 Why each line is there: an auto-acking stream acknowledges what raised; the default supervisor restarts an agent past
 the record that killed it; Faust's producer is not idempotent unless asked; and on a rebalance Faust forgets what was
 acknowledged before it commits it. Knows no event.
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from faust.types import TP, AppT
 from runtime import settings, telemetry
 from runtime.errors import Unavailable
 from runtime.faults import crash_point
-from runtime.kafka import SESSION_TIMEOUT_MS, Outgoing
+from runtime.kafka import SESSION_TIMEOUT_MS, Incoming, Outgoing
 from runtime.telemetry import logger
 
 COMMIT_INTERVAL_S = 1.0
@@ -174,11 +175,30 @@ def crash_only_app(kafka: settings.Kafka, group: str, instance_id: str, data_dir
     return app
 
 
-def succession(app: AppT) -> Succession:
-    """What `app` hands out, to be told of each record."""
-    consumer: Any = app.consumer
-    found: Succession = consumer.succession
-    return found
+async def records(app: AppT, stream: Any, prefix: str) -> AsyncIterator[Incoming]:
+    """Each record of an agent's stream; it is acknowledged when the next is asked for, and not at all before.
+
+    Topics lose their `prefix`. Raises RecordSkipped where records are missing.
+    """
+    succession = _consumer(app).succession
+    async for event in stream.noack().events():
+        succession.take(event.message.partition, event.message.offset)
+        yield _incoming(event.message, prefix)
+        await stream.ack(event)
+        succession.done()
+
+
+def _incoming(message: Any, prefix: str) -> Incoming:
+    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+    return Incoming(
+        topic=message.topic.removeprefix(prefix),
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers=tuple((name, value or b"") for name, value in headers),
+        timestamp_ms=int(message.timestamp * 1000),
+    )
 
 
 async def send(app: AppT, topic: str, out: Outgoing) -> None:
@@ -193,8 +213,11 @@ async def send(app: AppT, topic: str, out: Outgoing) -> None:
 
 
 async def places(app: AppT) -> dict[TP, tuple[int, int]]:
-    """End and committed offset of each assigned partition; raises Unavailable when the broker does not say."""
-    consumer: Any = app.consumer
+    """End and committed offset of each assigned partition.
+
+    Raises Unavailable when the broker does not say, RecordSkipped when records have waited too long to be handed out.
+    """
+    consumer = _consumer(app)
     assigned = consumer.assignment()
     if not assigned:
         return {}
@@ -204,4 +227,12 @@ async def places(app: AppT) -> dict[TP, tuple[int, int]]:
         raise Unavailable(f"Kafka: {error}") from error
     # Faust keeps what it committed to itself; the version is pinned.
     committed = consumer._committed_offset
-    return {tp: (ends[tp], committed.get(tp) or 0) for tp in assigned}
+    found = {tp: (ends[tp], committed.get(tp) or 0) for tp in assigned}
+    consumer.succession.watch(time.monotonic(), any(end > done for end, done in found.values()))
+    return found
+
+
+def _consumer(app: AppT) -> CommittingConsumer:
+    consumer: Any = app.consumer
+    assert isinstance(consumer, CommittingConsumer)
+    return consumer

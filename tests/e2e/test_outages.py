@@ -1,37 +1,46 @@
-"""Each engine away under load, one after the other: every answer is clear, every promise is kept, nobody lends a hand.
+"""Each engine away and each disk full, one after the other under load, and nobody lends a hand.
 
-The minute-long outages, stopped and paused, are `make outages`.
+Every answer is clear, every promise is kept, a metric tells of a full disk. A minute of each, in all ways:
+`make outages`.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from api.accounts.keys import create_key
 from bench.load import Load
-from bench.outages import Outage, measure
+from bench.outages import FILL, STUB, Outage, measure
+from bench.small_disks import SIZES_MB, SmallDisks
 from local.layout import CHECKOUT
-from local.stack import Stack
-from local.workspace import fresh_workspace
 from tests.deadline import until
-from tests.e2e.conftest import STUB, TENANT, restarted, running_pipeline
+from tests.e2e.conftest import TENANT
 from tests.port_bases import free_port_base
 
 OUTAGE_S = 2.0
+FULL_S = 4.0
 JOBS_PER_S = 2.0
-WAYS = {"kafka": "stop", "registry": "stop", "postgres": "pause", "opensearch": "pause", "s3": "stop"}
+AWAY = (
+    ("kafka", "stop"),
+    ("registry", "stop"),
+    ("postgres", "stop"),
+    ("postgres", "pause"),
+    ("opensearch", "pause"),
+    ("s3", "stop"),
+)
+FULL = tuple((disk, FILL) for disk in SIZES_MB)
 FIRST_PROMISE_S = 60.0
 # A second set of engines starts, perhaps on a machine that others use.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[Stack]:
-    """Engines that may be stopped: others' tests run on the common ones meanwhile."""
-    own = Stack(CHECKOUT / ".palimpsest" / "test-outages", free_port_base())
+def stack() -> Iterator[SmallDisks]:
+    """A stack that may be harmed: others' tests run on the common engines meanwhile."""
+    own = SmallDisks(CHECKOUT / ".palimpsest" / "test-outages", free_port_base(), STUB)
     try:
-        own.start_engines()
+        own.mount()
+        own.start()
         yield own
     finally:
         own.stop()
@@ -39,28 +48,48 @@ def engines() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def outages(engines: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outage]]:
-    """What each outage did; one pipeline for all of them."""
-    logs: Path = tmp_path_factory.mktemp("logs")
-    with (
-        fresh_workspace(engines.shared_settings()) as workspace,
-        running_pipeline({**workspace, **STUB}, logs) as pipeline,
-        restarted(pipeline),
-    ):
-        key = create_key(pipeline.settings.postgres_dsn, TENANT, "load")
-        load = Load(pipeline.processes.api_url, key, JOBS_PER_S)
-        with load.running():
-            until(lambda: load.promised, FIRST_PROMISE_S, "the first upload is accepted")
-            yield {engine: measure(engines, load, engine, way, OUTAGE_S) for engine, way in WAYS.items()}
+def outages(stack: SmallDisks) -> Iterator[dict[tuple[str, str], Outage]]:
+    """What each outage did, under one load and the supervisor that restarts what ends."""
+    key = create_key(stack.shared_settings()["PALIMPSEST_POSTGRES_DSN"], TENANT, "load")
+    load = Load(f"http://{stack.site.address('api')}", key, JOBS_PER_S)
+    full = FULL if stack.disks else ()
+    with load.running():
+        until(lambda: load.promised, FIRST_PROMISE_S, "the first upload is accepted")
+        yield {
+            (name, way): measure(stack, load, name, way, FULL_S if way == FILL else OUTAGE_S)
+            for name, way in AWAY + full
+        }
 
 
-@pytest.mark.parametrize("engine", WAYS)
-def test_nothing_is_lost_and_every_answer_is_clear(outages: dict[str, Outage], engine: str) -> None:
-    outage = outages[engine]
+@pytest.fixture
+def full(stack: SmallDisks) -> None:
+    """Only where disks may be mounted."""
+    if not stack.disks:
+        pytest.skip("mounting is refused here")
+
+
+@pytest.mark.parametrize(("name", "way"), AWAY)
+def test_nothing_is_lost_while_an_engine_is_away(outages: dict[tuple[str, str], Outage], name: str, way: str) -> None:
+    outage = outages[name, way]
     assert outage.faults == ()
     assert outage.calls > 0 and outage.promised > 0
 
 
-def test_only_what_needs_the_engine_is_refused(outages: dict[str, Outage]) -> None:
-    assert outages["registry"].refused == 0
-    assert all(outages[engine].refused > 0 for engine in ("kafka", "postgres", "s3"))
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(("name", "way"), FULL)
+def test_nothing_is_lost_while_a_disk_is_full(outages: dict[tuple[str, str], Outage], name: str, way: str) -> None:
+    outage = outages[name, way]
+    assert outage.faults == ()
+    assert outage.promised > 0
+
+
+def test_only_what_needs_the_engine_is_refused(outages: dict[tuple[str, str], Outage]) -> None:
+    needed = [place for place in AWAY if place[0] in ("kafka", "postgres", "s3")]
+    assert outages["registry", "stop"].refused == 0
+    assert all(outages[place].refused > 0 for place in needed)
+
+
+@pytest.mark.usefixtures("full")
+def test_only_what_cannot_be_kept_is_refused(outages: dict[tuple[str, str], Outage]) -> None:
+    assert outages["temporary", FILL].refused == 0
+    assert all(outages[disk, FILL].refused > 0 for disk in ("kafka", "postgres", "s3"))

@@ -10,7 +10,7 @@ import pytest
 from runtime.kafka import EventProducer, Outgoing
 from runtime.settings import Settings
 from schemas.topics import UPLOADS
-from streams.chunker.crash_only import HANDED_OUT_WITHIN_S, RecordSkipped, Succession, crash_only_app, succession
+from streams.chunker.crash_only import HANDED_OUT_WITHIN_S, RecordSkipped, Succession, crash_only_app, records
 
 HANDED_OUT_TIMEOUT_S = 60.0
 
@@ -68,11 +68,8 @@ async def test_a_record_that_was_on_its_way_when_the_flow_stopped_comes_again(
 
     @app.agent(topic, concurrency=1)
     async def read(stream: Any) -> AsyncIterator[None]:
-        async for event in stream.noack().events():
-            succession(app).take(event.message.partition, event.message.offset)
-            taken.put_nowait(event.message.offset)
-            await stream.ack(event)
-            succession(app).done()
+        async for incoming in records(app, stream, settings.kafka.topic_prefix):
+            taken.put_nowait(incoming.offset)
             yield
 
     await app.start()
@@ -81,11 +78,11 @@ async def test_a_record_that_was_on_its_way_when_the_flow_stopped_comes_again(
         fetch = consumer._getmany
 
         async def stopped_by_a_rebalance(*args: Any, **kwargs: Any) -> Any:
-            records = await fetch(*args, **kwargs)
-            if records and not fetched.is_set():
+            found = await fetch(*args, **kwargs)
+            if found and not fetched.is_set():
                 consumer.stop_flow()
                 fetched.set()
-            return records
+            return found
 
         consumer._getmany = stopped_by_a_rebalance
         producer = EventProducer(settings.kafka)
