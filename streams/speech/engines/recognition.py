@@ -32,6 +32,8 @@ POSITIONS = 448
 HYPOTHESES = 5
 # How much earlier than a forced alignment its attention says that a word begins and ends; chosen on English recordings.
 ATTENTION_EARLY_MS = 30
+# A processor's caches hold no more: eight at once take a seventh longer. Decoding gains from every row.
+ENCODED_AT_ONCE = {"cpu": 2}
 PAUSES = VadOptions(threshold=0.4, min_silence_duration_ms=80, speech_pad_ms=20, min_speech_duration_ms=60)
 
 Encoding = Rows
@@ -80,9 +82,14 @@ class Whisper:
 
     def encode(self, windows: Sequence[NDArray[np.float32]], total: int) -> list[Encoding]:
         """The encoding of each window, with silence after it up to `total` samples."""
-        device = self._whisper.model.device
-        features = [log_mel_spectrogram(window, self._mels, total - len(window), device) for window in windows]
-        return rows_of(self._whisper.model.encode(stored(features), to_cpu=False))
+        model = self._whisper.model
+        at_once = ENCODED_AT_ONCE.get(model.device, len(windows))
+        features = [log_mel_spectrogram(window, self._mels, total - len(window), model.device) for window in windows]
+        return [
+            row
+            for first in range(0, len(features), at_once)
+            for row in rows_of(model.encode(stored(features[first : first + at_once]), to_cpu=False))
+        ]
 
     def detect(self, encodings: Sequence[Encoding]) -> list[dict[str, float]]:
         """The probability of each language, per row."""
