@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -45,6 +46,20 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     if not engines.is_running():
         engines.start_engines()
         config.add_cleanup(partial(_end, engines))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A process of the tests that dies ends the run: its successor would be waited for without end."""
+    if error:
+        pytest.exit(f"a process of the tests died: {node.gateway.id}: {error}", pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """After such an end the list of failures lacks what never ran, and may not be run once more in place of all."""
+    if session.config.cache and exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+        session.config.cache.set("cache/lastfailed", {})
 
 
 def _end(engines: Stack) -> None:
