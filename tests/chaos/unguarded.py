@@ -2,7 +2,7 @@
 
 `python -m tests.chaos.unguarded GUARD MODULE` runs the module's `main` after the guard is gone. A testing aid: nothing
 of the product knows of it. `CHAOS_GATE` names a folder; while it holds a file `closed`, a consumer that has a batch in
-hand stands still before it applies it, as if the machine had frozen it there.
+hand stands still before it applies it, as if the machine had frozen it there, and dies when it has applied it.
 
 dedupe      inputs are not remembered, so each is applied as often as it is delivered
 offsets     stored offsets are moved without looking whether somebody else has moved them
@@ -92,7 +92,7 @@ GUARDS: Mapping[str, Callable[[], None]] = {
 
 
 def with_gate(folder: Path) -> None:
-    """Batches wait before the gate; `waiting` says that one does."""
+    """The first batch waits before the gate; `waiting` says that it does."""
     apply = ConsumerLoop._apply
 
     def gated(self: ConsumerLoop, conn: Connection, partition: int, records: list[Incoming]) -> None:
@@ -100,6 +100,8 @@ def with_gate(folder: Path) -> None:
             (folder / "waiting").touch()
             threading.Event().wait(POLL_S)
         apply(self, conn, partition, records)
+        # Only its own code stood still: what Kafka's client fetched meanwhile would move the offset on again.
+        os._exit(1)
 
     ConsumerLoop._apply = gated  # type: ignore[method-assign]
 
