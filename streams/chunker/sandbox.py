@@ -35,7 +35,7 @@ from streams.chunker.locks import readable_paths
 
 START_TIMEOUT_S = 30.0
 # A decoder at work says so twice a second; twice this, and two starts, are what others wait for one that hangs.
-SILENCE_S = 4.0
+SILENCE_S = 3.5
 FRAME_TIMEOUT_S = 60.0
 _READ_AHEAD_BYTES = 256 * 1024
 _COMMAND = (sys.executable, "-I", "-B", "-m", "streams.chunker.child")
@@ -207,7 +207,7 @@ class Decoders:
             await self._end_nursery()
             telemetry.child_restarts.labels("decoder").inc()
             raise DecoderHung(
-                f"not a sign of work for {SILENCE_S:.0f} s, or no sound for {FRAME_TIMEOUT_S:.0f}"
+                f"not a sign of work for {SILENCE_S:g} s, or no sound for {FRAME_TIMEOUT_S:.0f}"
             ) from error
         finally:
             # A decoder that has more to say fails at saying it, and ends.
