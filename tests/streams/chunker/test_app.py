@@ -388,8 +388,7 @@ def test_others_do_not_wait_long_for_a_file_that_hangs_its_decoder(workspace: Ma
         # On a machine with other work a decoder may also fail to start in time.
         assert len(stopped) <= int(dict(letter.headers)["__dlq.errors.attempts"]) <= MAX_TRIES
     print(f"the others waited {waited_s:.1f} s where a chunker starts in {start_s:.1f} s")
-    # On a machine of its own 9 s; other tests take their part of the processors. A file without a sign of life is
-    # otherwise given up after a minute, three times.
+    # On a machine of its own 8 s; without a sign of life a file is otherwise given up after a minute, three times.
     assert waited_s < FRAME_TIMEOUT_S
 
 
