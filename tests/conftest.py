@@ -58,7 +58,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """After such an end the list of failures lacks what never ran, and may not be run once more in place of all."""
-    if session.config.cache and exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+    if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
         session.config.cache.set("cache/lastfailed", {})
 
 
