@@ -16,6 +16,7 @@ EVERYWHERE = ("whole", "erased", "gap")
 # Those of them, and one more, at which nothing is decoded.
 WITHOUT_AUDIO = (*EVERYWHERE, "cancelled")
 LONG = "chunker-long"
+CHUNKERS = ("chunker", LONG)
 
 JOURNEYS = {
     "audio.begin": "multipart",
