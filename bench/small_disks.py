@@ -77,13 +77,15 @@ class SmallDisks(Stack):
     ) -> None:
         super().__init__(home, port_base, overrides, say)
         self.disks: dict[str, Disk] = {}
+        self.refused = ""
 
     def mount(self) -> str:
         """To be called before it starts; why it was refused, if it was."""
         for name, size_mb in SIZES_MB.items():
             disk = mounted(name, self._folder(name), size_mb)
             if disk.refused:
-                return disk.refused
+                self.refused = disk.refused
+                return self.refused
             self.disks[name] = disk
         for parent in (self.layout.home, self.layout.data):
             parent.chmod(PASSABLE)
