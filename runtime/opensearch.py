@@ -95,6 +95,11 @@ class SearchEngine:
         """Whether there is such an index or alias."""
         return bool(self._guarded(lambda: self._client.indices.exists(index=self.name(index))))
 
+    def indices(self, pattern: str) -> Sequence[str]:
+        """Indices whose names, or whose aliases, fit a pattern, without prefix."""
+        found = self._guarded(lambda: self._client.indices.get_alias(index=self.name(pattern)))
+        return sorted(name.removeprefix(self._prefix) for name in found)
+
     def move_alias(self, alias: str, before: str | None, index: str) -> None:
         """The alias stands for this index and no longer for the one before, in one step: no search falls between."""
         actions: list[Mapping[str, Any]] = [{"add": {"index": self.name(index), "alias": self.name(alias)}}]

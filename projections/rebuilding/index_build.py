@@ -54,7 +54,6 @@ class IndexBuild:
             return found
         with changing(self._conn):
             number = add_next(self._conn, SEARCH)
-            self._engine.delete_index(index_of(number))  # a stop may have left one that nobody knows
             self._engine.create_index(index_of(number), index_body(), ALIAS)
             self._engine.put_alias(writers_alias(number), index_of(number))
             self._engine.change_settings(index_of(number), {"refresh_interval": "-1"})
@@ -110,7 +109,10 @@ def switch_index(conn: Connection, engine: SearchEngine, number: int) -> None:
 
 
 def drop_index(conn: Connection, engine: SearchEngine, number: int) -> None:
-    """A version that is not live goes away; writers no longer know it when its index goes."""
+    """A version that is not live goes away; writers no longer know it when its index goes.
+
+    An index that a stop leaves goes when the versions are settled next.
+    """
     with changing(conn):
         run(conn, "forget", projection=SEARCH, version=number)
     engine.delete_index(index_of(number))

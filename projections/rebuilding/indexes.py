@@ -1,14 +1,16 @@
 """Which search indices there are, agreed upon by the engine and the table of versions.
 
-In: an engine and a connection. Out: the same answer on both sides, whatever was killed in between.
-Whoever writes documents holds the lock in common; whoever changes what is written, or what is live, holds it alone.
+In: an engine and a connection. Out: the same answer on both sides, whatever was killed in between, and also where the
+table is older than the engine, as after a backup was restored. Whoever writes documents holds the lock in common;
+whoever changes what is written, or what is live, holds it alone.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from projections.rebuilding.versions import State, ensure_live, find, run, versions
-from projections.search.index import ALIAS, index_body, index_of, version_of, writers_alias
+from projections.rebuilding.versions import State, Version, ensure_live, find, run, versions
+from projections.search.index import ALIAS, EVERY_VERSION, index_body, index_of, version_of, writers_alias
+from runtime.errors import Unavailable
 from runtime.faults import crash_point
 from runtime.opensearch import SearchEngine
 from runtime.postgres import Connection, transaction
@@ -34,14 +36,20 @@ def changing(conn: Connection) -> Iterator[None]:
 
 
 def written(conn: Connection) -> list[int]:
-    """All versions that are kept up to date, the live one last: what it shows, the others hold already."""
-    found = [version for version in versions(conn) if version.projection == SEARCH]
+    """All versions that are kept up to date, the live one last: what it shows, the others hold already.
+
+    Raises Unavailable where none is live, for then whoever searches would not see what is written.
+    """
+    found = _known(conn)
     found.sort(key=lambda version: version.state is State.LIVE)
+    if not found or found[-1].state is not State.LIVE:
+        raise Unavailable("no version of the search index is known to be live")
     return [version.version for version in found]
 
 
 def settle(conn: Connection, engine: SearchEngine) -> None:
-    """The readers' alias decides which version is live; versions without an index are forgotten."""
+    """The readers' alias decides which version is live; a version without an index is forgotten, and an index that no
+    version stands for, which nobody would keep up to date, is deleted."""
     with changing(conn):
         target = engine.alias_target(ALIAS)
         live = find(conn, SEARCH, State.LIVE)
@@ -50,12 +58,19 @@ def settle(conn: Connection, engine: SearchEngine) -> None:
             engine.create_index(index_of(number), index_body(), ALIAS)
         else:
             number = version_of(target)
-        ensure_live(conn, SEARCH, number)
         if live is not None and live.version != number:
             run(conn, "promote", projection=SEARCH, version=number)
-        for version in versions(conn):
-            if version.projection == SEARCH:
-                _name_for_writers(conn, engine, version.version)
+        ensure_live(conn, SEARCH, number)
+        for version in _known(conn):
+            _name_for_writers(conn, engine, version.version)
+        known = {index_of(version.version) for version in _known(conn)}
+        for index in engine.indices(EVERY_VERSION):
+            if index not in known:
+                engine.delete_index(index)
+
+
+def _known(conn: Connection) -> list[Version]:
+    return [version for version in versions(conn) if version.projection == SEARCH]
 
 
 def _name_for_writers(conn: Connection, engine: SearchEngine, number: int) -> None:

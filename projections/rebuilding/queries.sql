@@ -14,7 +14,7 @@ RETURNING version;
 
 -- name: promote  the chosen version is live, the one that was is the way back
 UPDATE view_versions
-SET state = CASE WHEN version = %(version)s THEN 'live' ELSE 'old' END, changed_at = now()
+SET state = CASE WHEN version = %(version)s THEN 'live' ELSE 'old' END, job_id = '', segment_id = '', changed_at = now()
 WHERE projection = %(projection)s AND (version = %(version)s OR state = 'live');
 
 -- name: note_place

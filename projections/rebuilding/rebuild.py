@@ -106,6 +106,8 @@ def take_back(place: Place, names: Sequence[str], report: Report) -> None:
 
 def drop(place: Place, names: Sequence[str], state: State) -> list[str]:
     """Versions in this state go away; what went."""
+    if SEARCH in names:
+        settle(place.conn, place.engine)
     gone = [found for found in versions(place.conn) if found.projection in names and found.state is state]
     for version in gone:
         drop_version(place.conn, place.engine, version.projection, version.version)
@@ -125,6 +127,7 @@ def drop_left(settings: Settings, older_s: float) -> int:
     """Versions that nobody reads and nobody has worked on for so long go away; how many. None while a rebuild runs."""
     try:
         with at_work(settings) as place:
+            settle(place.conn, place.engine)
             left = run(place.conn, "beside_since", older_s=older_s).fetchall()
             for projection, number in left:
                 drop_version(place.conn, place.engine, projection, number)

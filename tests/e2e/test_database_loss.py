@@ -23,6 +23,7 @@ from psycopg import sql
 from api.accounts.keys import create_key
 from local.engines.postgres import binaries
 from local.workspace import ADMIN_DATABASE, database_of, with_database
+from projections.rebuilding.rebuild import at_work, rebuild
 from runtime.faults import FIRED
 from runtime.objects import ObjectStore
 from runtime.postgres import apply_schema
@@ -233,6 +234,8 @@ def test_an_older_backup_is_brought_up_to_the_log(office: Office, tmp_path: Path
         office.correct(new)
         office.correct(with_gap)
         office.erase(later_forgotten)
+        with at_work(office.pipeline.settings) as place:
+            rebuild(place, ["search"], lambda _unit, _done, _total: None)
         office.remember(old, with_gap, new)
         assert office.client.job(open_job)["status"] == "processing"
 
