@@ -24,13 +24,33 @@ class OpenErasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """How far an erasure is."""
+    """How far an erasure is; `unmarked_at` is None while a document of it may wait for the search index."""
 
     seq: int
     noticed_at: datetime
     passed_at: datetime
     forgot_at: datetime
+    unmarked_at: datetime | None
     settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A look at an erased job: whether there was something to forget, also in the search index, and whether it was the
+    last. One that missed a place counts as one that was made `ago_s` ago, so that the next one is sooner."""
+
+    found: bool
+    marked: bool
+    final: bool
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """When something was last deleted from tables, and last written over in the search index."""
+
+    rows: datetime | None
+    documents: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +90,14 @@ async def still_open(conn: AsyncConnection, settle_s: int, repeat_s: float, limi
     return msgspec.convert(await _rows(conn, "open_erasures", values), list[OpenErasure])
 
 
-async def note_pass(conn: AsyncConnection, job_id: str, *, found: bool, final: bool) -> None:
-    """Notes a look, whether there was something to forget, and whether it was the last."""
-    await _execute(conn, "note_pass", {"job_id": job_id, "found": found, "final": final})
+async def note_look(conn: AsyncConnection, job_id: str, look: Look) -> None:
+    """Notes what a look found."""
+    await _execute(conn, "note_look", {"job_id": job_id, **msgspec.to_builtins(look)})
+
+
+async def note_unmarked(conn: AsyncConnection) -> None:
+    """Notes which erasures have no document left that waits for the search index."""
+    await _execute(conn, "note_unmarked", {})
 
 
 async def note_step(conn: AsyncConnection, job_id: str, step: str, amount: int, detail: str = "") -> None:
@@ -91,10 +116,9 @@ async def steps(conn: AsyncConnection, job_id: str) -> list[Step]:
     return msgspec.convert(await _rows(conn, "steps", {"job_id": job_id}), list[Step])
 
 
-async def last_forgotten(conn: AsyncConnection) -> datetime | None:
+async def last_forgotten(conn: AsyncConnection) -> Forgotten:
     """When something was last forgotten."""
-    found: datetime | None = (await _rows(conn, "last_erasure", {}))[0]["max"]
-    return found
+    return msgspec.convert((await _rows(conn, "last_forgotten", {}))[0], Forgotten)
 
 
 async def rewrites(conn: AsyncConnection) -> dict[str, Rewrite]:

@@ -22,12 +22,17 @@ SELECT job_id FROM erasures WHERE job_id = ANY(%(job_ids)s);
 INSERT INTO erasures (job_id, seq) VALUES (%(job_id)s, %(seq)s)
 ON CONFLICT DO NOTHING;
 
--- name: note_pass
+-- name: note_look
 UPDATE erasures SET
-    passed_at = now(),
+    passed_at = now() - make_interval(secs => %(ago_s)s),
     forgot_at = CASE WHEN %(found)s THEN now() ELSE forgot_at END,
+    unmarked_at = CASE WHEN %(marked)s THEN NULL ELSE unmarked_at END,
     settled_at = CASE WHEN %(final)s THEN now() ELSE settled_at END
 WHERE job_id = %(job_id)s;
+
+-- name: note_unmarked  whatever the index showed of these jobs is written over
+UPDATE erasures SET unmarked_at = now()
+WHERE unmarked_at IS NULL AND NOT EXISTS (SELECT FROM search_pending AS mark WHERE mark.job_id = erasures.job_id);
 
 -- name: open_erasures  those whose last pass is a while ago; the last column says whether this is the final one
 SELECT job_id, noticed_at < now() - make_interval(secs => %(settle_s)s) AS final FROM erasures
@@ -43,13 +48,13 @@ SET runs = erasure_steps.runs + 1, amount = erasure_steps.amount + excluded.amou
     detail = CASE excluded.detail WHEN '' THEN erasure_steps.detail ELSE excluded.detail END;
 
 -- name: erasure
-SELECT seq, noticed_at, passed_at, forgot_at, settled_at FROM erasures WHERE job_id = %(job_id)s;
+SELECT seq, noticed_at, passed_at, forgot_at, unmarked_at, settled_at FROM erasures WHERE job_id = %(job_id)s;
 
 -- name: steps
 SELECT step, runs, amount, detail, first_at, last_at FROM erasure_steps WHERE job_id = %(job_id)s ORDER BY first_at, step;
 
--- name: last_erasure  when something was last forgotten, so that a rewrite is due
-SELECT max(forgot_at) FROM erasures;
+-- name: last_forgotten  when something was last forgotten, so that a rewrite is due: in the database, and in the index
+SELECT max(forgot_at) AS rows, max(unmarked_at) AS documents FROM erasures;
 
 -- name: rewrites
 SELECT store, through, done_at FROM rewrites;
@@ -58,11 +63,11 @@ SELECT store, through, done_at FROM rewrites;
 INSERT INTO rewrites (store, through, done_at) VALUES (%(store)s, %(through)s, now())
 ON CONFLICT (store) DO UPDATE SET through = excluded.through, done_at = excluded.done_at;
 
--- name: tables_of_jobs  every table whose rows belong to jobs
+-- name: tables_of_jobs  every table whose rows belong to jobs; in `view_versions` a job is only how far an index is made
 SELECT named.relname FROM pg_class AS named
 JOIN pg_namespace AS space ON space.oid = named.relnamespace
 JOIN pg_attribute AS told ON told.attrelid = named.oid AND told.attname = 'job_id' AND NOT told.attisdropped
-WHERE named.relkind = 'r' AND space.nspname = current_schema()
+WHERE named.relkind = 'r' AND space.nspname = current_schema() AND named.relname <> 'view_versions'
 ORDER BY named.relname;
 
 -- name: left_beside_markers  rows of an erased job in tables that keep one to say so
@@ -90,6 +95,7 @@ JOIN job_state AS state USING (job_id)
 WHERE asked.occurred_at < %(now_ms)s - kept.audio_days * 86400000::bigint
     AND state.status IN ('completed', 'failed', 'cancelled')
     AND NOT EXISTS (SELECT FROM audio_expiries AS gone WHERE gone.job_id = asked.job_id)
+    AND asked.job_id > %(after)s
 ORDER BY asked.job_id
 LIMIT %(limit)s;
 

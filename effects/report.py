@@ -14,10 +14,9 @@ from psycopg import AsyncConnection, sql
 
 from effects import bounds, erasures
 from effects.erasures import Erasure, Rewrite, Step
-from effects.sweeps.rewriting import INDEX, LARGE_TABLES, SMALL_INDEX_BYTES, SMALL_TABLES
+from effects.sweeps.rewriting import INDEX, LARGE_TABLES, SMALL_TABLES, index_is_large
 from projections.jobs import upkeep as jobs
 from projections.jobs.upkeep import ErasedJob
-from projections.search.index import ALIAS
 from projections.search.remains import shown
 from runtime.kafka import topic_settings
 from runtime.objects import ObjectStore
@@ -158,23 +157,29 @@ def _rows_and_files(known: _Known, erased_at: datetime, settings: Settings) -> t
 
 def _files(known: _Known, store: str, erased_at: datetime, within_s: float) -> Place:
     """The files of a store are clean when it was rewritten after the last time something was forgotten."""
-    rewrite = known.rewrites.get(store)
-    clean = rewrite is not None and known.erasure is not None and rewrite.through > known.erasure.forgot_at
-    since = known.erasure.forgot_at if known.erasure else erased_at
+    rewrite, since = known.rewrites.get(store), _forgotten(known, store)
+    clean = rewrite is not None and since is not None and rewrite.through > since
     return Place(
         name=f"files of {store}" if store != INDEX else "files of the search index",
         left=0 if clean else 1,
         proven="rewritten since" if clean else "not rewritten since",
         done="",
         done_at=rewrite.done_at if clean and rewrite else None,
-        by=max(since, erased_at) + timedelta(seconds=within_s),
+        by=max(since or erased_at, erased_at) + timedelta(seconds=within_s),
     )
+
+
+def _forgotten(known: _Known, store: str) -> datetime | None:
+    """None before the erasure was taken up, and while documents of it wait to be written over."""
+    if known.erasure is None:
+        return None
+    return known.erasure.unmarked_at if store == INDEX else known.erasure.forgot_at
 
 
 def _outside(settings: Settings, job: ErasedJob, known: _Known, erased_at: datetime) -> tuple[Place, ...]:
     store, engine = ObjectStore(settings.objects), SearchEngine(settings.opensearch)
     try:
-        large = engine.bytes_of(ALIAS) >= SMALL_INDEX_BYTES
+        large = index_is_large(engine)
         large_s = bounds.large_stores_s(settings.forgetting.rewrite_period_s)
         return (
             _objects(store, job, known, erased_at),
@@ -190,10 +195,11 @@ def _outside(settings: Settings, job: ErasedJob, known: _Known, erased_at: datet
 def _objects(store: ObjectStore, job: ErasedJob, known: _Known, erased_at: datetime) -> Place:
     prefix = f"{job.tenant_id}/{job.job_id}/"
     step = known.steps.get("objects")
+    versions = list(store.kept_versions(prefix))
     return Place(
         name="objects",
-        left=len([*store.keys(prefix), *store.open_uploads(prefix)]),
-        proven="listed the store",
+        left=len({*store.keys(prefix), *(version["Key"] for version in versions)}) + len([*store.open_uploads(prefix)]),
+        proven=f"listed the store{f': {len(versions)} versions and marks of deletion' if versions else ''}",
         done=step.detail if step else "",
         done_at=step.first_at if step else None,
         by=erased_at + timedelta(seconds=bounds.OBJECTS_S),

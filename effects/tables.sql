@@ -27,7 +27,10 @@ CREATE TABLE IF NOT EXISTS erasures (
     forgot_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz
 );
+-- Since when no document of the job waits for the search index; null while one may.
+ALTER TABLE erasures ADD COLUMN IF NOT EXISTS unmarked_at timestamptz;
 CREATE INDEX IF NOT EXISTS erasures_forgot ON erasures (forgot_at);
+CREATE INDEX IF NOT EXISTS erasures_unmarked ON erasures (unmarked_at);
 CREATE INDEX IF NOT EXISTS erasures_open ON erasures (passed_at) WHERE settled_at IS NULL;
 
 -- What was done for each, by place: how often, how much in all, when it was first and last done.

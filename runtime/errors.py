@@ -18,6 +18,10 @@ class Unavailable(Exception):
     """An outside system did not answer or answered that it cannot now."""
 
 
+class StoreRefuses(Unavailable):
+    """An outside system answered that it does not do this: a right is missing, or something is held there."""
+
+
 class Fenced(Exception):
     """The offsets moved under us: another member owns the partition. Nothing of this batch took effect."""
 

@@ -23,7 +23,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime import settings
-from runtime.errors import ObjectMissing, Unavailable
+from runtime.errors import ObjectMissing, StoreRefuses, Unavailable
 from schemas.values import StoredObject
 
 PART_BYTES = 8 * 1024 * 1024
@@ -34,6 +34,9 @@ DELETE_BATCH = 500
 _MISSING = {"NoSuchKey", "404"}
 # Answers of stores that keep no versions, or do not say which uploads are open.
 _NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
+# What may pass by itself; any other answer to a delete is final, as where a version is held.
+_PASSING = {"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"}
+_DENIED = {"AccessDenied", "403"}
 NO_BUCKET = b"NoSuchBucket"  # a wrong setting: no object is gone
 
 
@@ -95,7 +98,10 @@ class _NoUpload(Unavailable):
 
 
 class ObjectStore:
-    """One bucket; safe to share between threads. Every failure of the store raises Unavailable."""
+    """One bucket; safe to share between threads. Every failure of the store raises Unavailable.
+
+    StoreRefuses, which is one, says that the store was asked and does not do it.
+    """
 
     def __init__(self, store: settings.ObjectStore, patience: Patience = WORKER_PATIENCE) -> None:
         self.bucket = store.bucket
@@ -193,12 +199,12 @@ class ObjectStore:
         keys = list(self.keys(prefix))
         self.delete(keys)
         # After the delete, which in a bucket with versions only adds a mark.
-        versions = list(self._versions(prefix))
+        versions = list(self.kept_versions(prefix))
         self._delete(versions)
         return Purged(objects=len(keys), versions=len(versions), uploads=len(uploads))
 
-    def _versions(self, prefix: str) -> Iterator[dict[str, str]]:
-        """Every version and mark of deletion; none in a bucket that never kept versions."""
+    def kept_versions(self, prefix: str) -> Iterator[dict[str, str]]:
+        """Key and id of every version and mark of deletion; none in a bucket that never kept versions."""
         try:
             if not self._call("get_bucket_versioning").get("Status"):
                 return
@@ -218,11 +224,15 @@ class ObjectStore:
         self._delete([{"Key": key} for key in keys])
 
     def _delete(self, items: list[dict[str, str]]) -> None:
+        """All that can be deleted is, whatever else is refused."""
+        errors: list[str] = []
         for i in range(0, len(items), DELETE_BATCH):
             some = items[i : i + DELETE_BATCH]
             answer = self._call("delete_objects", Delete={"Objects": some, "Quiet": True})
-            if errors := [e for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING]:
-                raise Unavailable(f"object store: {len(errors)} deletes failed, first: {errors[0].get('Code')}")
+            errors += [e.get("Code", "") for e in answer.get("Errors", ()) if e.get("Code") not in _MISSING]
+        if errors:
+            kind = Unavailable if _PASSING.intersection(errors) else StoreRefuses
+            raise kind(f"object store: {len(errors)} deletes failed, first: {errors[0]}")
 
     def begin(self, key: str) -> Upload:
         """Starts a multipart upload."""
@@ -268,7 +278,8 @@ class ObjectStore:
                 raise _NotOffered(operation) from error
             if code == "NoSuchUpload":
                 raise _NoUpload(f"object store: {error}") from error
-            raise Unavailable(f"object store: {error}") from error
+            kind = StoreRefuses if code in _DENIED else Unavailable
+            raise kind(f"object store: {error}") from error
         except (BotoCoreError, OSError) as error:
             raise Unavailable(f"object store: {error}") from error
 

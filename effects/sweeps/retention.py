@@ -8,6 +8,7 @@ import asyncio
 import time
 
 from effects.world import World
+from runtime.errors import StoreRefuses
 from runtime.faults import crash_point
 from runtime.kafka import outgoing
 from runtime.postgres import borrowed, load_sql
@@ -23,19 +24,32 @@ log = logger(__name__)
 
 
 async def expire_audio(world: World) -> int:
-    """Deletes recordings that are too old, with chunks that waited for a retry; the number of jobs."""
-    done = 0
-    while jobs := await _old(world, "old_audio"):
+    """Deletes recordings that are too old, with chunks that waited for a retry; the number of jobs.
+
+    One that the store does not let go, as where it is held, keeps nobody else's; the next run tries it again.
+    """
+    done, after, refused = 0, "", None
+    while jobs := await _old(world, "old_audio", after):
         for job_id, tenant_id in jobs:
-            with crash_point("audio.expire"):
-                purged = await asyncio.to_thread(world.objects.purge, f"{tenant_id}/{job_id}/")
-            async with borrowed(world.connections, commit="audio.expired") as conn:
-                values = {"job_id": job_id, "tenant_id": tenant_id}
-                await conn.execute(load_sql("effects")["note_expiry"].encode(), values)
-            objects_deleted.labels("expired").inc(purged.total)
-            log.info("a recording was too old", action="audio.expired", job_id=job_id, objects=purged.total)
-            done += 1
+            try:
+                await _expire(world, job_id, tenant_id)
+                done += 1
+            except StoreRefuses as trouble:
+                refused = trouble
+        after = jobs[-1][0]
+    if refused is not None:
+        raise refused
     return done
+
+
+async def _expire(world: World, job_id: str, tenant_id: str) -> None:
+    with crash_point("audio.expire"):
+        purged = await asyncio.to_thread(world.objects.purge, f"{tenant_id}/{job_id}/")
+    async with borrowed(world.connections, commit="audio.expired") as conn:
+        values = {"job_id": job_id, "tenant_id": tenant_id}
+        await conn.execute(load_sql("effects")["note_expiry"].encode(), values)
+    objects_deleted.labels("expired").inc(purged.total)
+    log.info("a recording was too old", action="audio.expired", job_id=job_id, objects=purged.total)
 
 
 async def expire_transcripts(world: World) -> int:
@@ -66,7 +80,7 @@ def erasure(job_id: str, tenant_id: str, now_ms: int) -> ErasureRequested:
     )
 
 
-async def _old(world: World, name: str, after: str = "") -> list[tuple[str, str]]:
+async def _old(world: World, name: str, after: str) -> list[tuple[str, str]]:
     values = {"now_ms": _now_ms(), "after": after, "limit": PAGE}
     async with borrowed(world.connections) as conn:
         return [

@@ -1,6 +1,7 @@
 """What was forgotten leaves the files of PostgreSQL and OpenSearch.
 
 In: when something was last forgotten, and what was rewritten since. Out: tables and index segments written anew.
+What the search index shows is forgotten when the indexer has written it over, which may be long after the erasure.
 Small tables and a small index are rewritten as soon as something was forgotten; large ones, which takes time and holds
 locks, at most once in `rewrite_period_s`. The log has compaction for this, the object store deletes files.
 """
@@ -14,6 +15,7 @@ from effects.sweeps.decisions import rewrite_due
 from effects.world import World
 from projections.search.index import EVERY_VERSION
 from runtime.faults import crash_point
+from runtime.opensearch import SearchEngine
 from runtime.postgres import borrowed
 from runtime.rewriting import rewrite_tables
 from runtime.telemetry import logger
@@ -34,26 +36,34 @@ Work = Callable[[World], Awaitable[datetime | None]]
 
 
 async def rewrite(world: World) -> int:
-    """Rewrites the stores for which it is due; their number."""
+    """Rewrites the stores for which it is due; their number. The index comes last: while it is away, tables go on."""
+    async with borrowed(world.connections, commit="erasure.unmarked") as conn:
+        await erasures.note_unmarked(conn)
+        forgotten = await erasures.last_forgotten(conn)
     large_s = world.forgetting.rewrite_period_s
-    index_bytes = await asyncio.to_thread(world.search.bytes_of, EVERY_VERSION)
-    plan: dict[str, tuple[int, Work]] = {
-        SMALL_TABLES: (SMALL_PERIOD_S, _small_tables),
-        LARGE_TABLES: (large_s, _large_tables),
-        INDEX: (SMALL_PERIOD_S if index_bytes < SMALL_INDEX_BYTES else large_s, _index),
-    }
-    done = 0
-    for store, (period_s, work) in plan.items():
-        async with borrowed(world.connections) as conn:
-            forgotten = await erasures.last_forgotten(conn)
-            last = (await erasures.rewrites(conn)).get(store)
-        if not rewrite_due(forgotten, last, datetime.now(UTC), period_s):
-            continue
-        if (through := await work(world)) is not None:
-            async with borrowed(world.connections, commit="rewrite.note") as conn:
-                await erasures.note_rewrite(conn, store, through)
-            done += 1
+    done = int(await _rewritten(world, SMALL_TABLES, forgotten.rows, SMALL_PERIOD_S, _small_tables))
+    done += await _rewritten(world, LARGE_TABLES, forgotten.rows, large_s, _large_tables)
+    if forgotten.documents is not None:
+        large = await asyncio.to_thread(index_is_large, world.search)
+        done += await _rewritten(world, INDEX, forgotten.documents, large_s if large else SMALL_PERIOD_S, _index)
     return done
+
+
+def index_is_large(engine: SearchEngine) -> bool:
+    """Whether a version of the index is too large to be rewritten each time."""
+    return any(engine.bytes_of(index) >= SMALL_INDEX_BYTES for index in engine.indices(EVERY_VERSION))
+
+
+async def _rewritten(world: World, store: str, forgotten: datetime | None, period_s: int, work: Work) -> bool:
+    async with borrowed(world.connections) as conn:
+        last = (await erasures.rewrites(conn)).get(store)
+    if not rewrite_due(forgotten, last, datetime.now(UTC), period_s):
+        return False
+    if (through := await work(world)) is None:
+        return False
+    async with borrowed(world.connections, commit="rewrite.note") as conn:
+        await erasures.note_rewrite(conn, store, through)
+    return True
 
 
 async def _small_tables(world: World) -> datetime | None:

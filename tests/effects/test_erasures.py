@@ -16,6 +16,7 @@ from effects.world import World
 from projections.search.index import ALIAS, index_body
 from projections.search.index import INDEX as INDEX_NAME
 from projections.search.remains import shown
+from runtime.errors import StoreRefuses, Unavailable
 from runtime.kafka import outgoing
 from runtime.objects import ObjectStore
 from runtime.opensearch import Document
@@ -99,6 +100,7 @@ async def test_stores_are_rewritten_once_something_was_forgotten(indexed: World,
     assert await rewrite(indexed) == 0
     show(settings, erased(1))
     await erase_all(indexed)
+    rows(settings, "DELETE FROM search_pending")
     assert await rewrite(indexed) == 3
     assert await rewrite(indexed) == 0  # the index is due again, though not within seconds
     rows(settings, "UPDATE rewrites SET done_at = now() - interval '11 seconds'")
@@ -107,12 +109,38 @@ async def test_stores_are_rewritten_once_something_was_forgotten(indexed: World,
         done = await erasures.rewrites(conn)
         forgotten = await erasures.last_forgotten(conn)
     assert set(done) == {SMALL_TABLES, LARGE_TABLES, INDEX}
-    assert forgotten is not None and done[SMALL_TABLES].through > forgotten > done[INDEX].through
+    assert forgotten.rows is not None and done[SMALL_TABLES].through > forgotten.rows
+    assert forgotten.documents is not None and forgotten.documents > done[INDEX].through
+
+
+async def test_the_index_is_clean_only_when_it_was_rewritten_after_its_documents_were(
+    indexed: World, settings: Settings
+) -> None:
+    """The indexer is late: the index was rewritten before the documents of the job were written over."""
+    job = erased(1)
+    show(settings, job)
+    assert rows(settings, "SELECT 1 FROM search_pending WHERE job_id = %s", job.job_id)
+    await erase_all(indexed)
+    assert await rewrite(indexed) == 2
+    rows(
+        settings, "INSERT INTO rewrites (store, through, done_at) VALUES (%s, now(), now() - interval '1 hour')", INDEX
+    )
+    assert "files of the search index" in await _left(settings)
+    rows(settings, "DELETE FROM search_pending")
+    assert await rewrite(indexed) == 1
+    assert "files of the search index" in await _left(settings)  # what was replaced is kept for a while
+    rows(settings, "UPDATE rewrites SET through = now()")
+    assert "files of the search index" not in await _left(settings)
+
+    _late_document(indexed, job)
+    await erase_again(last_look(indexed))
+    assert "files of the search index" in await _left(settings)
 
 
 async def test_a_table_that_is_locked_is_rewritten_later(indexed: World, settings: Settings) -> None:
     show(settings, erased(1))
     await erase_all(indexed)
+    rows(settings, "DELETE FROM search_pending")
     async with borrowed(indexed.connections) as conn:
         await conn.execute(b"LOCK TABLE job_request IN ROW EXCLUSIVE MODE")
         assert await rewrite(indexed) == 2  # all but the small tables
@@ -131,6 +159,8 @@ async def test_the_report_looks_in_every_place(indexed: World, settings: Setting
         out = outgoing(fact, "transcripts", codec, settings.kafka.partitions, "test")
         await indexed.producer.send(out)
     rows(settings, "INSERT INTO transcript_job VALUES (%s, 'acme', 1, 0, 'late.wav')", job.job_id)
+    build = "INSERT INTO view_versions (projection, version, state, job_id) VALUES ('search', 9, 'next', %s)"
+    rows(settings, build, job.job_id)  # how far it is made: nothing of the job
     assert await _left(settings) == {
         "views, outbox, stored answers": 1,
         "files of small tables": 1,
@@ -147,10 +177,15 @@ async def test_the_report_looks_in_every_place(indexed: World, settings: Setting
     await erase_all(indexed)
     await erase_again(last_look(indexed))
     await rewrite(indexed)
-    rows(settings, "UPDATE rewrites SET through = now()")
     indexed.search.write(ALIAS, [_empty(job)], refresh=True)
-    assert set(await _left(settings)) == {"views, outbox, stored answers", "transcripts"}  # no indexer, no compaction
+    assert set(await _left(settings)) == {  # no indexer, no compaction
+        "views, outbox, stored answers",
+        "files of the search index",
+        "transcripts",
+    }
     rows(settings, "DELETE FROM search_pending")
+    await rewrite(indexed)
+    rows(settings, "UPDATE rewrites SET through = now()")
     assert await _left(settings) == {"transcripts": 2}
 
 
@@ -182,6 +217,23 @@ def test_earlier_versions_and_marks_of_deletion_are_purged(settings: Settings) -
         answers.add_response("delete_objects", {}, {**bucket, "Delete": {"Objects": [old, mark], "Quiet": True}})
         assert store.purge("a/b/").versions == 2
         answers.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("code", "refused"), [("AccessDenied", True), ("SlowDown", False)])
+def test_what_the_store_does_not_let_go_keeps_nothing_else(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: str, refused: bool
+) -> None:
+    monkeypatch.setattr("runtime.objects.DELETE_BATCH", 1)
+    store = ObjectStore(settings.objects)
+    store._client = boto_client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(store._client) as answers:
+        for key, errors in (("a", [{"Key": "a", "Code": code}]), ("b", [])):
+            wanted = {"Bucket": store.bucket, "Delete": {"Objects": [{"Key": key}], "Quiet": True}}
+            answers.add_response("delete_objects", {"Errors": errors}, wanted)
+        with pytest.raises(Unavailable) as raised:
+            store.delete(["a", "b"])
+        answers.assert_no_pending_responses()
+    assert isinstance(raised.value, StoreRefuses) == refused
 
 
 def test_what_people_said_is_not_in_the_planner_s_samples(settings: Settings, world: World) -> None:
