@@ -20,6 +20,7 @@ HARMLESS_METHODS = frozenset(
     {
         "of", "start", "stop", "close", "reachable", "size", "keys", "name", "count", "search", "refresh", "get",
         "stream", "entries", "open_uploads", "total", "bytes_of", "alias_target", "exists", "redrives", "acknowledged",
+        "indices", "kept_versions",
     }
 )  # fmt: skip
 # What the libraries behind the drivers call their effects, should somebody reach past a driver.

@@ -66,7 +66,8 @@ def settle(conn: Connection, engine: SearchEngine) -> None:
         known = {index_of(version.version) for version in _known(conn)}
         for index in engine.indices(EVERY_VERSION):
             if index not in known:
-                engine.delete_index(index)
+                with crash_point("index.delete"):
+                    engine.delete_index(index)
 
 
 def _known(conn: Connection) -> list[Version]:

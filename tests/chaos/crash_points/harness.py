@@ -149,10 +149,12 @@ class Harness:
             self.report.cells += 1
             until(lambda: httpx.get(index).is_success, FIRED_S, "there is an index")
             httpx.delete(f"{index}_v1").raise_for_status()
+            httpx.put(f"{index}_v9").raise_for_status()
             self._order(cell.order)
             self._supervised.restart(cell.process)
             self._await_fired(cell)
             until(lambda: httpx.get(index).is_success, FIRED_S, f"{cell.order}: there is an index again, and its alias")
+            until(lambda: not httpx.get(f"{index}_v9").is_success, FIRED_S, f"{cell.order}: nobody's index is gone")
 
     def start_long(self) -> None:
         """From now on somebody reads the long uploads."""

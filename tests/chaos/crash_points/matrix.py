@@ -63,8 +63,8 @@ STARTING = frozenset(
         "model.load", "versions.change",
     }
 )  # fmt: skip
-# Met when a projector starts and there is no index.
-WITHOUT_INDEX = frozenset({"index.create", "index.alias", "index.writers"})
+# Met when a projector starts and there is no index, but one that nobody knows.
+WITHOUT_INDEX = frozenset({"index.create", "index.alias", "index.writers", "index.delete"})
 CHILDREN = {
     "assembler-child": "assembler",
     "speech-asr-model": "speech-asr",
