@@ -205,6 +205,8 @@ class ConsumerLoop:
         telemetry.stopped_partitions.set(0)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # The client would keep the pause for when the partition comes back: it is read, and stops, anew.
+        consumer.resume([tp for tp in partitions if tp.partition in self._stopped])
         self._next = {}
         self._assigned = None
         self._membership.left()

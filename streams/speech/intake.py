@@ -168,7 +168,6 @@ class Intake:
             place = self._place(partition)
             known = partition.offset != OFFSET_INVALID
             self._ledgers[place] = Ledger(Commit(partition.offset, partition.metadata or "") if known else None)
-            self._paused.discard(place)
         consumer.incremental_assign(partitions)
         self._membership.joined()
         log.info("partitions assigned", action="consumer.assigned", partitions=sorted(self._ledgers))
@@ -179,7 +178,10 @@ class Intake:
             self._owner.let_go(places, lost)
         for place in places:
             self._ledgers.pop(place, None)
-            self._paused.discard(place)
+        # The client would keep the pause for when the partition comes back. Before the unassign: a resume that follows
+        # an assign closely may undo it (librdkafka #5591).
+        self._consumer.resume([partition for partition in partitions if self._place(partition) in self._paused])
+        self._paused -= places
         self._consumer.incremental_unassign(partitions)
         if lost:
             self._membership.left()

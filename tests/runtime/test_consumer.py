@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from psycopg import sql
 
+from runtime import telemetry
 from runtime.consumer import ConsumerLoop, StopPartition, Subscription
 from runtime.errors import Fenced
 from runtime.health import Health
@@ -170,6 +171,24 @@ def test_a_record_that_must_not_be_skipped_stops_its_partition_and_no_other(sett
     with running(settings, handler):
         until(lambda: len(handler.values()) == 7, TIMEOUT_S, "everything once it is readable")
     assert [v for v in handler.values() if v in (b"a", b"bad", b"never")] == [b"a", b"bad", b"never"]
+
+
+def test_a_partition_that_stopped_and_comes_back_is_read_and_stops_again(settings: Settings) -> None:
+    first, second = Recorder(settings), Recorder(settings)
+    first.stop_at = second.stop_at = b"bad"
+    send(settings, [b"a", b"bad"], partition=0)
+    with running(settings, first) as one:
+        one.until(lambda: stopped_partitions() == 1, "the partition to stop")
+        with running(settings, second) as other:
+            other.until(lambda: second.assignments, "an assignment")
+        one.until(lambda: len(first.assignments) > 2 and len(first.assignments[-1]) == 2, "both partitions again")
+        one.until(lambda: stopped_partitions() == 1, "the partition to stop again")
+    assert first.values() == [b"a"]
+
+
+def stopped_partitions() -> float:
+    [found] = [sample for family in telemetry.stopped_partitions.collect() for sample in family.samples]
+    return found.value
 
 
 def test_a_member_whose_offsets_were_moved_is_fenced(settings: Settings) -> None:
