@@ -26,7 +26,7 @@ from runtime import telemetry
 from runtime.errors import Fenced, Unavailable
 from runtime.faults import crash_point
 from runtime.health import Health
-from runtime.kafka import Incoming, consumer_config, is_fatal
+from runtime.kafka import ADMIN_TIMEOUT_S, Incoming, consumer_config, is_fatal, watermarks
 from runtime.lag import Lag
 from runtime.membership import Membership
 from runtime.postgres import Connection, connection, load_sql, transaction
@@ -39,6 +39,8 @@ BATCH_BYTES = 16_000_000
 _TAKEN_AT_ONCE = 25
 LAG_PERIOD_S = 1.0
 BROKER_CHECK_TIMEOUT_S = 1.0
+# The broker has nothing at the place that is read on from.
+_PLACE_GONE = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION)
 
 log = logger(__name__)
 
@@ -105,7 +107,11 @@ class ConsumerLoop:
 
     def run(self, stop: threading.Event) -> None:
         """Consumes until `stop`; raises Unavailable, Fenced or whatever pure code raised."""
-        extra: dict[str, str | int | bool] = {"partition.assignment.strategy": "range"}
+        # A place that is gone is never passed over in silence: `_beginning` deals with it at the next assignment.
+        extra: dict[str, str | int | bool] = {
+            "partition.assignment.strategy": "range",
+            "auto.offset.reset": "error",
+        }
         if self._sub.instance_id:
             extra["group.instance.id"] = self._sub.instance_id
         consumer = Consumer(
@@ -174,7 +180,7 @@ class ConsumerLoop:
         error = message.error()
         if error is None:
             return (message.topic() or "").removeprefix(self._kafka.topic_prefix) in self._sub.topics
-        if is_fatal(error):
+        if is_fatal(error) or error.code() in _PLACE_GONE:
             raise Unavailable(f"Kafka: {error}")
         log.warning("the broker reported an error", action="consumer.error", error=str(error))
         return False
@@ -194,15 +200,42 @@ class ConsumerLoop:
                 self._sql["next_offsets"],
                 {"consumer": self._consumer, "topics": topics},
             ).fetchall()
-        mine = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
-        self._next = {(topic, part): offset for topic, part, offset in rows if (topic, part) in mine}
-        for tp in partitions:
-            tp.offset = self._next[tp.topic.removeprefix(prefix), tp.partition]
+            mine = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
+            self._next = {(topic, part): offset for topic, part, offset in rows if (topic, part) in mine}
+            for tp in partitions:
+                tp.offset = self._beginning(consumer, conn, tp)
         consumer.assign(partitions)
         self._assigned = partitions
         self._membership.joined()
         self._stopped.clear()
         telemetry.stopped_partitions.set(0)
+
+    def _beginning(self, consumer: Consumer, conn: Connection, tp: TopicPartition) -> int:
+        """Where to read on: at the stored offset, or at the first record that is left.
+
+        A log that ends before it has lost its end. Nobody knows how much was written since, at offsets that were read
+        before: so all of it is read again, which changes nothing for what took effect already.
+        """
+        topic = tp.topic.removeprefix(self._kafka.topic_prefix)
+        stored = self._next[topic, tp.partition]
+        try:
+            low, high = watermarks(consumer, tp, ADMIN_TIMEOUT_S)
+        except KafkaException as error:
+            raise Unavailable(f"Kafka: {error}") from error
+        if stored > high:
+            telemetry.log_ends_lost.labels(topic).inc()
+            log.error(
+                "the log ends before what was read of it, and is read again",
+                action="consumer.log_lost",
+                topic=topic,
+                partition=tp.partition,
+                read=stored,
+                first=low,
+                end=high,
+            )
+            self._move(conn, topic, tp.partition, low)
+            self._next[topic, tp.partition] = low
+        return max(low, self._next[topic, tp.partition])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # The client would keep the pause for when the partition comes back: it is read, and stops, anew.

@@ -56,6 +56,12 @@ fenced_writes = Counter(
     "Batches rolled back because another member owned the partition; the process then starts anew",
     namespace=NAMESPACE,
 )
+log_ends_lost = Counter(
+    "log_ends_lost",
+    "Partitions that ended before what was read of them; they are read again",
+    ["topic"],
+    namespace=NAMESPACE,
+)
 parked_inputs = Gauge("parked_inputs", "Inputs that wait for their job to be known", namespace=NAMESPACE)
 projection_lag_seconds = Gauge(
     "projection_lag_seconds",

@@ -88,14 +88,20 @@ def read_span(kafka: Kafka, name: str, partition: int, start: int, end: int) -> 
 
 
 class Onwards:
-    """A topic from given places on; `places` says how far it was read, also over offsets that hold nothing any more."""
+    """A topic from given places on; `places` says how far it was read, also over offsets that hold nothing any more.
+
+    A place beyond the end is one of a log whose end was lost: what stands there now is read from the first record on.
+    """
 
     def __init__(self, consumer: Consumer, kafka: Kafka, topic: str, starts: Mapping[int, int]) -> None:
         self._consumer = consumer
         self._kafka = kafka
         self._topic = topic
-        first = {partition: low for partition, (low, _) in _ends(consumer, topic).items() if partition in starts}
-        self.places = {partition: max(low, starts[partition]) for partition, low in first.items()}
+        self.places = {
+            partition: low if starts[partition] > high else max(low, starts[partition])
+            for partition, (low, high) in _ends(consumer, topic).items()
+            if partition in starts
+        }
         consumer.assign([TopicPartition(self._topic, p, place) for p, place in self.places.items()])
 
     def ends(self) -> dict[int, int]:

@@ -8,6 +8,7 @@ after an older copy of the database was restored, or none, it is how everything 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from runtime import telemetry
 from runtime.errors import Unavailable
 from runtime.kafka import Incoming
 from runtime.postgres import Connection, transaction
@@ -45,6 +46,7 @@ class Recovery:
             for partition in claims:
                 if starts.get(partition, 0) > ends[partition]:
                     log.error("the log is shorter than it was", action="recovery.log_lost", partition=partition)
+                    telemetry.log_ends_lost.labels(TRANSCRIPTS).inc()
             while any(reader.places[partition] < ends[partition] for partition in claims):
                 arrived = sorted(reader.read(BATCH_RECORDS, POLL_S), key=lambda record: record.partition)
                 for partition, group in groupby(arrived, key=lambda record: record.partition):

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from runtime import telemetry
 from runtime.consumer import ConsumerLoop, StopPartition, Subscription
-from runtime.errors import Fenced
+from runtime.errors import Fenced, Unavailable
 from runtime.health import Health
 from runtime.kafka import EventProducer, Incoming, Outgoing
 from runtime.postgres import Connection, connection
@@ -204,6 +206,65 @@ def test_a_member_whose_offsets_were_moved_is_fenced(settings: Settings) -> None
         until(loop.ended, TIMEOUT_S, "the end of the loop")
     assert isinstance(loop.error, Fenced)
     assert handler.values() == []
+
+
+def put_offset(settings: Settings, following: int) -> None:
+    """The database has read so far, whatever the broker has."""
+    move = b"UPDATE consumer_offsets SET next_offset = %s WHERE topic = 'controls' AND partition = 0"
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        conn.execute(move, [following])
+
+
+def offset(settings: Settings) -> int:
+    kept = b"SELECT next_offset FROM consumer_offsets WHERE topic = 'controls' AND partition = 0"
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        row = conn.execute(kept).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_what_follows_a_lost_end_of_the_log_takes_effect(settings: Settings) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 3, "three records")
+    put_offset(settings, 50)  # as if records 3 to 49 had been read and then lost with the broker's machine
+    send(settings, [b"before the start"])
+    lost = telemetry.log_ends_lost.labels("controls")
+    before = lost._value.get()
+    with running(settings, handler) as loop:
+        loop.until(lambda: b"before the start" in handler.values(), "what was written before anybody looked")
+        send(settings, [b"after it"])
+        loop.until(lambda: b"after it" in handler.values(), "what was written since")
+    assert handler.values()[3:] == [*numbered(0, 3), b"before the start", b"after it"]
+    assert (lost._value.get() - before, offset(settings)) == (1, 5)
+
+
+def test_a_place_that_is_gone_ends_a_loop_in_its_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 3, "three records")
+    put_offset(settings, 50)
+    monkeypatch.setattr("runtime.consumer.watermarks", lambda *_: (0, 50))  # the end is lost just after the look
+    with running(settings, handler) as loop:
+        until(loop.ended, TIMEOUT_S, "the end of the loop")
+    assert isinstance(loop.error, Unavailable)
+    assert handler.values() == numbered(0, 3)
+
+
+def test_what_has_expired_unread_is_passed_over(settings: Settings) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 3, "three records")
+    send(settings, numbered(3, 9))
+    place = TopicPartition(settings.kafka.topic("controls"), 0, 6)
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap})
+    admin.delete_records([place])[place].result(TIMEOUT_S)
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 6, "what is left")
+    assert handler.values() == [*numbered(0, 3), *numbered(6, 9)]
 
 
 def test_a_second_member_takes_over_half_without_repeating(settings: Settings) -> None:

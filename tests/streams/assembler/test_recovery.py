@@ -6,6 +6,7 @@ import pytest
 
 from runtime.kafka import EventProducer
 from runtime.postgres import Connection
+from runtime.topic_reader import end_offsets
 from schemas import records
 from schemas.topics import TRANSCRIPTS
 from schemas.values import TranscriptionOptions
@@ -127,6 +128,23 @@ def test_a_transcript_that_was_published_by_half_is_published_again(
     assert {mark.revision for mark in state.segments.values()} == {
         fact.seq for fact in facts[-2:] if isinstance(fact, records.SegmentsPublished)
     }
+
+
+def test_a_log_that_lost_its_end_is_read_from_the_first_record(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    job = Inputs("shortened")
+    inputs = whole(job)
+    member = Member(bus, conn, workshop)
+    member.give(job, *inputs[:1])
+    keep_copy(conn)
+    conn.execute("UPDATE copy.assembler_log SET next_offset = next_offset + 1000")  # of the log as it was then
+    assert len(member.give(job, *inputs[1:3])) == 3
+    lose(conn, restore=True)
+    again = Member(bus, conn, workshop)
+    ends = end_offsets(bus.settings.kafka, TRANSCRIPTS)
+    assert Store().log_places(conn) == ends
+    again.give(job, *inputs)
+    check(completed(again, conn, job))
+    assert Store().log_places(conn) == end_offsets(bus.settings.kafka, TRANSCRIPTS)
 
 
 def test_an_erased_job_stays_erased(bus: Bus, conn: Connection, workshop: Workshop) -> None:
