@@ -17,7 +17,7 @@ from api.accounts.callers import Caller
 from api.contract import problems
 from api.holdings import MEDIA_TYPE, Wanted, archive, of_tenant
 from api.jobs import known_job
-from api.services import Services
+from api.services import STORE_PATIENCE, Services
 from runtime.errors import Refused
 from runtime.postgres import borrowed
 
@@ -30,10 +30,13 @@ async def _sent(services: Services, make: Callable[[], Iterator[bytes]]) -> Asyn
             yield piece
 
 
-def _answer(services: Services, name: str, make: Callable[[], Iterator[bytes]]) -> Stream:
+async def _answer(services: Services, name: str, wanted: Wanted) -> Stream:
+    """What it is made of must be there: once the status is sent, all that is left to say is an answer that breaks."""
+    await services.engines.require("kafka", "registry", "postgres", "objects")
     if services.archives.locked():
         raise Refused("busy", "As many archives as this server makes at once are being made.")
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+    make = partial(archive, services.settings, wanted, STORE_PATIENCE)
     return Stream(_sent(services, make), media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -53,7 +56,7 @@ async def get_archive(
     async with borrowed(services.connections) as conn:
         await known_job(conn, caller.tenant_id, job_id)
     wanted = Wanted(tenant_id=caller.tenant_id, job_ids=(job_id,), whole_tenant=False)
-    return _answer(services, job_id, partial(archive, services.settings, wanted))
+    return await _answer(services, job_id, wanted)
 
 
 @get(
@@ -65,7 +68,7 @@ async def get_archive(
 async def get_whole_archive(services: NamedDependency[Services], caller: NamedDependency[Caller]) -> Stream:
     """The same for all transcriptions of the tenant whose key it is, and for its keys and settings."""
     wanted = await asyncio.to_thread(of_tenant, services.settings, caller.tenant_id)
-    return _answer(services, caller.tenant_id, partial(archive, services.settings, wanted))
+    return await _answer(services, caller.tenant_id, wanted)
 
 
 router = Router("/", route_handlers=[get_archive, get_whole_archive], tags=["transcriptions"])

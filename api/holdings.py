@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -19,8 +20,9 @@ from psycopg import AsyncConnection, sql
 
 from projections.exports import FORMATS
 from projections.transcripts import queries as transcripts
+from runtime.errors import ObjectMissing
 from runtime.kafka import Incoming
-from runtime.objects import ObjectStore
+from runtime.objects import WORKER_PATIENCE, ObjectStore, Patience
 from runtime.postgres import Connection, connection, load_sql
 from runtime.registry import Registry
 from runtime.settings import Settings
@@ -90,11 +92,11 @@ def of_tenant(settings: Settings, tenant_id: str) -> Wanted:
     return Wanted(tenant_id=tenant_id, job_ids=tuple(sorted(row[0] for row in rows)), whole_tenant=True)
 
 
-def archive(settings: Settings, wanted: Wanted) -> Iterator[bytes]:
-    """The zip, piece by piece."""
+def archive(settings: Settings, wanted: Wanted, patience: Patience = WORKER_PATIENCE) -> Iterator[bytes]:
+    """The zip, piece by piece; raises Unavailable."""
     pieces = _Pieces()
     with zipfile.ZipFile(pieces, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as file:
-        for name, content in _entries(settings, wanted):
+        for name, content in _entries(settings, wanted, patience):
             # Recordings are compressed already.
             how = zipfile.ZIP_STORED if name.startswith("objects/") else zipfile.ZIP_DEFLATED
             entry = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
@@ -109,7 +111,7 @@ def archive(settings: Settings, wanted: Wanted) -> Iterator[bytes]:
 Entry = tuple[str, Iterator[bytes]]
 
 
-def _entries(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
+def _entries(settings: Settings, wanted: Wanted, patience: Patience) -> Iterator[Entry]:
     about = {"made_at": datetime.now(UTC).isoformat(), "tenant_id": wanted.tenant_id, "jobs": wanted.job_ids}
     yield "manifest.json", iter([json.dumps({**about, "contents": NOTES}, indent=2).encode()])
     for job_id in wanted.job_ids:
@@ -117,11 +119,20 @@ def _entries(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
             yield f"transcripts/{job_id}.json", iter([text.encode()])
     yield from _tables(settings, wanted)
     yield from _topics(settings, wanted)
-    with closing(ObjectStore(settings.objects)) as store:
+    with closing(ObjectStore(settings.objects, patience)) as store:
         for job_id in wanted.job_ids:
-            prefix = f"{wanted.tenant_id}/{job_id}/"
-            for key in store.keys(prefix):
-                yield f"objects/{job_id}/{key.removeprefix(prefix)}", store.stream(key)
+            yield from _objects(store, wanted.tenant_id, f"{wanted.tenant_id}/{job_id}/")
+
+
+def _objects(store: ObjectStore, tenant_id: str, prefix: str) -> Iterator[Entry]:
+    """Those that are still there when it is their turn: a job that ends meanwhile needs its chunks no more."""
+    for key in store.keys(prefix):
+        content = store.stream(key)
+        try:
+            first = next(content, b"")
+        except ObjectMissing:
+            continue
+        yield f"objects/{key.removeprefix(f'{tenant_id}/')}", chain([first], content)
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.errors import Unavailable
 from runtime.kafka import Incoming, watermarks
 from runtime.settings import Kafka
 
 ANSWER_TIMEOUT_S = 30.0
+SILENCE_LIMIT_S = 30.0
 _BATCH = 1_000
 _POLL_S = 1.0
 
@@ -26,7 +27,7 @@ def read_topic(kafka: Kafka, name: str, only: int | None = None) -> Iterator[Inc
         waiting = {number for number, (low, high) in ends.items() if low < high and only in (None, number)}
         consumer.assign([TopicPartition(kafka.topic(name), p, OFFSET_BEGINNING) for p in waiting])
         while waiting:
-            for message in consumer.consume(_BATCH, _POLL_S):
+            for message in _next(consumer):
                 partition = message.partition() or 0
                 if (error := message.error()) is not None:
                     if error.code() != KafkaError._PARTITION_EOF:
@@ -34,6 +35,15 @@ def read_topic(kafka: Kafka, name: str, only: int | None = None) -> Iterator[Inc
                     waiting.discard(partition)
                 elif (message.offset() or 0) < ends[partition][1]:
                     yield Incoming.of(message, kafka.topic_prefix)
+
+
+def _next(consumer: Consumer) -> list[Message]:
+    """What comes next, be it the end of a partition; raises Unavailable when the broker says nothing for too long."""
+    deadline = time.monotonic() + SILENCE_LIMIT_S
+    while time.monotonic() < deadline:
+        if messages := consumer.consume(_BATCH, _POLL_S):
+            return messages
+    raise Unavailable(f"Kafka said nothing for {SILENCE_LIMIT_S:.0f} s")
 
 
 def end_offsets(kafka: Kafka, name: str) -> dict[int, int]:

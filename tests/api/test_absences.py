@@ -72,6 +72,16 @@ def _refused_early(client: httpx.Client) -> bool:
     return refused_before_the_body(str(client.base_url), key)[:2] == (503, "unavailable")
 
 
+@pytest.mark.parametrize("what", [what for what in AWAY if what != "postgres"])
+def test_an_archive_that_could_not_be_made_whole_is_refused(
+    what: str, workspace: dict[str, str], tmp_path: Path
+) -> None:
+    with without(workspace, what, tmp_path) as (server, client):
+        server.show(*(job := conversation(4)).facts)
+        for path in (f"/v1/transcriptions/{job.job_id}/archive", "/v1/archive"):
+            check_problem(client.get(path), 503, "unavailable")
+
+
 def test_without_stores_only_what_needs_them_is_refused(workspace: dict[str, str], tmp_path: Path) -> None:
     with without(workspace, "objects_and_search", tmp_path) as (server, client):
         until(lambda: client.get("/ready").json()["kafka"], 10, "the broker is found")
@@ -103,6 +113,7 @@ def test_without_the_database_everything_is_refused_and_the_process_lives(
         server, client = stack.enter_context(without(workspace, "postgres", tmp_path))
         assert client.get("/health").status_code == 200
         assert client.get("/ready").json()["postgres"] is False
+        check_problem(client.get("/v1/archive"), 503, "unavailable")
         answer = client.get("/v1/transcriptions")
         check_problem(answer, 503, "unavailable")
         assert int(answer.headers["retry-after"]) > 0

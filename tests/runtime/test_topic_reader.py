@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from contextlib import closing
 
+import pytest
+from confluent_kafka import Producer
+
+from runtime import topic_reader
+from runtime.errors import Unavailable
 from runtime.kafka import EventProducer, Outgoing
-from runtime.settings import Settings
+from runtime.settings import Kafka, Settings
 from runtime.topic_reader import follow_topic, read_from, read_topic
 from schemas.topics import DEAD_LETTERS
 
@@ -25,6 +30,22 @@ def test_every_record_is_read_once_and_tombstones_too(workspace: Mapping[str, st
 
 def test_an_empty_topic_ends_at_once(workspace: Mapping[str, str]) -> None:
     assert list(read_topic(Settings.read(workspace).kafka, DEAD_LETTERS)) == []
+
+
+def test_a_broker_that_dies_meanwhile_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker of librdkafka's own: it hands out one batch of a partition at a time and dies with its producer."""
+    monkeypatch.setattr(topic_reader, "SILENCE_LIMIT_S", 2.0)
+    broker = Producer({"test.mock.num.brokers": 1, "test.mock.broker.rtt": 300})
+    for i in range(9):
+        broker.produce("letters", f"{i}", partition=0)
+        broker.flush()
+    (place,) = broker.list_topics().brokers.values()
+    kafka = Kafka(bootstrap=f"{place.host}:{place.port}", topic_prefix="", partitions=4, replication=1)
+    records = read_topic(kafka, "letters")
+    assert next(records).value == b"0"
+    del broker
+    with pytest.raises(Unavailable, match="said nothing"):
+        list(records)
 
 
 def test_a_place_has_one_record_or_none(workspace: Mapping[str, str]) -> None:
