@@ -16,14 +16,14 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from projections.exports import FORMATS
 from projections.transcripts import queries as transcripts
 from runtime.errors import ObjectMissing
 from runtime.kafka import Incoming
 from runtime.objects import WORKER_PATIENCE, ObjectStore, Patience
-from runtime.postgres import Connection, connection, load_sql
+from runtime.postgres import Connection, async_connection, connection, load_sql
 from runtime.registry import Registry
 from runtime.settings import Settings
 from runtime.topic_reader import read_topic
@@ -136,7 +136,7 @@ def _objects(store: ObjectStore, tenant_id: str, prefix: str) -> Iterator[Entry]
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
-    async with await AsyncConnection.connect(dsn, autocommit=True) as conn:
+    async with async_connection(dsn) as conn:
         view = await transcripts.whole(conn, tenant_id, job_id)
     return FORMATS["json"].render(view) if view else None
 

@@ -89,6 +89,22 @@ def connection(dsn: str, *, autocommit: bool = False) -> Iterator[Connection]:
         raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
 
 
+@asynccontextmanager
+async def async_connection(dsn: str) -> AsyncIterator[AsyncConnection]:
+    """The same for async code that has no pool: one in autocommit."""
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            options=_OPTIONS,
+            **KEEPALIVE,
+        ) as conn:
+            yield conn
+    except _AWAY as error:
+        raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
+
+
 class Pool(AsyncConnectionPool[AsyncConnection]):
     """A pool that knows how long one of its connections may be borrowed."""
 

@@ -8,7 +8,15 @@ import pytest
 
 from runtime import postgres
 from runtime.errors import Unavailable
-from runtime.postgres import TABLE_OWNERS, SchemaOutdated, apply_schema, check_schema, connection, load_sql
+from runtime.postgres import (
+    TABLE_OWNERS,
+    SchemaOutdated,
+    apply_schema,
+    async_connection,
+    check_schema,
+    connection,
+    load_sql,
+)
 from runtime.settings import Settings
 
 
@@ -58,6 +66,14 @@ def test_a_process_that_hangs_in_a_transaction_loses_its_locks(workspace: Mappin
 def test_a_database_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable), connection("postgresql://127.0.0.1:9/none"):
         pass
+
+
+async def test_so_is_one_for_async_code(workspace: Mapping[str, str]) -> None:
+    async with async_connection(Settings.read(workspace).postgres_dsn) as conn:
+        assert await (await conn.execute("SHOW statement_timeout")).fetchone() == ("1min",)
+    with pytest.raises(Unavailable):
+        async with async_connection("postgresql://127.0.0.1:9/none"):
+            pass
 
 
 async def test_a_connection_that_is_borrowed_for_too_long_is_cut(workspace: Mapping[str, str]) -> None:
