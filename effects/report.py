@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from effects import bounds, erasures
 from effects.erasures import Erasure, Rewrite, Step
@@ -21,13 +20,12 @@ from projections.search.remains import shown
 from runtime.kafka import topic_settings
 from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
-from runtime.postgres import load_sql
+from runtime.postgres import AsyncConnection, async_connection, load_sql
 from runtime.settings import Settings
 from runtime.topic_reader import read_topic
 from schemas.identity import fact_key, partition_for
 from schemas.topics import TRANSCRIPTS
 
-Connection = AsyncConnection[Any]
 # Rows that stay say that the job was erased, and nothing of what it was about. Of those of the second kind only some.
 MARKERS = frozenset(
     {
@@ -100,8 +98,8 @@ class _Known:
 
 
 async def report(settings: Settings, job_id: str) -> Report | None:
-    """The report on a job; None where no erasure of it is known."""
-    async with await AsyncConnection.connect(settings.postgres_dsn, autocommit=True) as conn:
+    """The report on a job; None where no erasure of it is known. Raises Unavailable where it cannot look."""
+    async with async_connection(settings.postgres_dsn) as conn:
         found = await jobs.erasures_of(conn, [job_id])
         if not found:
             return None
@@ -121,7 +119,7 @@ async def report(settings: Settings, job_id: str) -> Report | None:
     return Report(job_id=job_id, erased_at=erased_at, settled_at=settled_at, places=places)
 
 
-async def _rows_left(conn: Connection, job_id: str) -> dict[str, int]:
+async def _rows_left(conn: AsyncConnection, job_id: str) -> dict[str, int]:
     """How many rows of the job each table holds, without the markers."""
     tables = [row[0] for row in await (await conn.execute(load_sql("effects")["tables_of_jobs"].encode())).fetchall()]
     left = {}

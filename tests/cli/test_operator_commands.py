@@ -200,3 +200,11 @@ def test_letters_are_discarded_by_filter_when_that_is_confirmed(
     assert [row["settled"] for row in _rows(capsys, "--all")] == ["discarded"]
     assert run(["dead-letters", "discard"]) == Exit.USAGE
     assert run(["dead-letters", "redrive", "0/99"]) == Exit.NOT_FOUND
+
+
+def test_a_report_that_cannot_look_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_POSTGRES_DSN", "postgresql://127.0.0.1:9/none")
+    assert run(["erasure-report", JOB]) == Exit.UNREACHABLE
+    assert "PostgreSQL" in capsys.readouterr().err
