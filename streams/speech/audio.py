@@ -1,7 +1,7 @@
 """The audio of waiting chunks, fetched and decoded before the model wants it.
 
 In: the address of a chunk's object. Out: its samples, or why there are none.
-A missing or damaged object is an answer, not an error; a store that is away is waited for, then raises Unavailable.
+A missing or damaged object is an answer, not an error; a store that is away is waited for, then raises StoreAway.
 Knows no Kafka and no model.
 """
 
@@ -55,6 +55,10 @@ class Damaged:
 Audio = Samples | Missing | Damaged
 
 
+class StoreAway(Unavailable):
+    """The object store did not give or take an object for longer than we wait."""
+
+
 class Store(Protocol):
     """What this module needs of the object store."""
 
@@ -72,20 +76,23 @@ class AudioFetcher:
         self._store = store
         self._done = done
         self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="audio")
+        self._fetching = ThreadPoolExecutor(THREADS, thread_name_prefix="audio")
+        # Apart: the loop waits for these, and a store that hangs may have many fetches wait for their turn.
+        self._keeping = ThreadPoolExecutor(THREADS, thread_name_prefix="evidence")
 
     def fetch(self, obj: StoredObject) -> Future[Audio]:
         """The audio of an object, soon."""
-        return self._submit(lambda: self._fetch(obj))
+        return self._submit(self._fetching, lambda: self._fetch(obj))
 
     def keep(self, key: str, data: bytes) -> Future[None]:
         """Stores an object, soon."""
-        return self._submit(lambda: self._patiently(lambda: self._put(key, data)))
+        return self._submit(self._keeping, lambda: self._patiently(lambda: self._put(key, data)))
 
     def close(self) -> None:
         """Stops fetching; what is not there yet never will be."""
         self._stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._fetching, self._keeping):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _fetch(self, obj: StoredObject) -> Audio:
         try:
@@ -102,20 +109,20 @@ class AudioFetcher:
         with crash_point("evidence.put"):
             self._store.put(key, data)
 
-    def _submit(self, work: Callable[[], _T]) -> Future[_T]:
-        future = self._pool.submit(work)
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[], _T]) -> Future[_T]:
+        future = pool.submit(work)
         future.add_done_callback(lambda _: self._done())
         return future
 
     def _patiently(self, call: Callable[[], _T]) -> _T:
-        """What the call gives, tried again while the store is away."""
+        """What the call gives, tried again while the store is away; raises StoreAway."""
         deadline, pause_s = time.monotonic() + AWAY_LIMIT_S, FIRST_PAUSE_S
         while True:
             try:
                 return call()
             except Unavailable as error:
                 if time.monotonic() > deadline or self._stopping.wait(pause_s):
-                    raise
+                    raise StoreAway(str(error)) from error
                 log.warning("the object store is away", action="objects.wait", error=str(error))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -137,6 +137,6 @@ def _waiting(chunk: Held) -> Waiting:
 
 
 def samples(chunk: Held) -> Samples | None:
-    """The audio of a chunk that is ready, if there is any; raises Unavailable when the store stayed away."""
+    """The audio of a chunk that is ready, if there is any; raises StoreAway."""
     found = chunk.audio.result() if chunk.audio else None
     return found if isinstance(found, Samples) else None

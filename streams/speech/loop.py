@@ -9,9 +9,11 @@ chunk can take the worker down for ever. Knows no engine.
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runtime import telemetry
+from runtime.errors import Unavailable
 from runtime.health import Health
 from runtime.kafka import Incoming
 from runtime.telemetry import logger
@@ -20,7 +22,7 @@ from schemas.records import ChunkCut
 from schemas.values import Task
 from streams.speech import answers
 from streams.speech.answers import Failure
-from streams.speech.audio import AudioFetcher, Damaged, Missing
+from streams.speech.audio import AudioFetcher, Damaged, Missing, StoreAway
 from streams.speech.backlog import Backlog, Held
 from streams.speech.engines.protocol import ModelInfo
 from streams.speech.intake import Intake
@@ -84,6 +86,9 @@ class Worker:
                 self._turn()
             self._finish_running()
             self._publish()
+        except StoreAway:
+            self._give_back()
+            raise
         finally:
             self._closing = True
             self._intake.close()
@@ -190,7 +195,11 @@ class Worker:
         ours = [(chunk, outcome) for chunk, outcome in pairs if self._intake.owns(chunk.position.place)]
         made_by = answers.model_run(finished.info, len(finished.chunks), finished.done.elapsed_ms)
         tried = [Tried(cut=chunk.cut, tries=chunk.tries, redrives=chunk.incoming.redrives) for chunk, _ in ours]
-        self._publisher.results(tried, [outcome for _, outcome in ours], made_by)
+        try:
+            self._publisher.results(tried, [outcome for _, outcome in ours], made_by)
+        except StoreAway:
+            self._intake.untried([chunk.position for chunk, _ in ours])
+            raise
         for chunk, _ in ours:
             self._intake.answered(chunk.position)
         self._count(finished)
@@ -248,11 +257,26 @@ class Worker:
             self._watchdog.beat()
             self._settle()
             if self._runner.running and self._grace_is_over():
-                given_up = self._runner.give_up()
-                self._intake.untried([chunk.position for chunk in given_up])
-                log.warning("a batch was given up", action="batch.given_up", job_ids=_job_ids(given_up))
+                self._give_up()
             elif self._runner.running:
                 self._pause()
+
+    def _give_up(self) -> None:
+        """Ends the running batch; its chunks are as if they had not been tried."""
+        given_up = self._runner.give_up()
+        self._intake.untried([chunk.position for chunk in given_up])
+        log.warning("a batch was given up", action="batch.given_up", job_ids=_job_ids(given_up))
+
+    def _give_back(self) -> None:
+        """Commits without the tries of the batch in hand: an outage of the store is no chunk's fault.
+
+        They stay where Kafka, which keeps them, is away too.
+        """
+        self._watchdog.beat()
+        if self._runner.running:
+            self._give_up()
+        with suppress(Unavailable):
+            self._publish()
 
     def _grace_is_over(self) -> bool:
         if not self._stop.is_set():
@@ -280,7 +304,7 @@ class Worker:
 
 
 def _unplayable(chunk: Held) -> str:
-    """What is wrong with the chunk's audio, as a failure's code; raises Unavailable when the store stayed away."""
+    """What is wrong with the chunk's audio, as a failure's code; raises StoreAway."""
     match chunk.audio.result() if chunk.audio else None:
         case Missing():
             return answers.OBJECT_MISSING

@@ -57,7 +57,7 @@ class Publisher:
         self._queued = False
 
     def results(self, tried: Sequence[Tried], outcomes: Sequence[Outcome], made_by: ModelRun) -> None:
-        """Queues the answers of one batch, its evidence stored; raises Unavailable when it cannot be."""
+        """Queues the answers of one batch, its evidence stored; raises StoreAway and queues none if it cannot be."""
         stored = self._keep([chunk.cut for chunk in tried], outcomes)
         for chunk, outcome, evidence in zip(tried, outcomes, stored, strict=True):
             self._result(chunk, outcome, evidence, made_by)
