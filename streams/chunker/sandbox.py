@@ -9,10 +9,11 @@ import asyncio
 import shutil
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from math import ceil
+from typing import Any, BinaryIO, TypeVar
 
 from runtime import telemetry
 from runtime.faults import crash_point
@@ -37,11 +38,14 @@ START_TIMEOUT_S = 30.0
 # A decoder at work says so twice a second; twice this, and two starts, are what others wait for one that hangs.
 SILENCE_S = 3.5
 FRAME_TIMEOUT_S = 60.0
+# How often we look whether a decoder has said something; a look counts as so much, however long it took.
+LOOK_S = 0.5
 _READ_AHEAD_BYTES = 256 * 1024
 _COMMAND = (sys.executable, "-I", "-B", "-m", "streams.chunker.child")
 # One thread: the process decodes one file on one core, and idle threads would reserve address space.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
+T = TypeVar("T")
 log = logger(__name__)
 
 
@@ -77,12 +81,12 @@ class _Line:
 
     async def frame(self, timeout_s: float) -> Frame:
         """The next frame; raises DecoderCrashed, or TimeoutError."""
+        return await _within(timeout_s, self._frame())
+
+    async def _frame(self) -> Frame:
         try:
-            async with asyncio.timeout(timeout_s):
-                header = await self.reader.readexactly(HEADER.size)
-                return unpack(header, await self.reader.readexactly(body_size(header)))
-        except TimeoutError:
-            raise
+            header = await self.reader.readexactly(HEADER.size)
+            return unpack(header, await self.reader.readexactly(body_size(header)))
         except (asyncio.IncompleteReadError, OSError, BrokenFrame) as error:
             raise DecoderCrashed(f"{type(error).__name__}: {error}") from error
 
@@ -96,10 +100,26 @@ class _Line:
 
 async def _said(line: _Line) -> Frame:
     """The next frame that says something; raises DecoderCrashed, or TimeoutError."""
-    async with asyncio.timeout(FRAME_TIMEOUT_S):
-        while isinstance(frame := await line.frame(SILENCE_S), Working):
-            pass
+    while isinstance(frame := await line.frame(SILENCE_S), Working):
+        pass
     return frame
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives, or TimeoutError; time in which this process itself stood still does not count.
+
+    Who stood still finds on waking that all timers are due, whatever has arrived meanwhile; here that is one look.
+    """
+    task = asyncio.create_task(work)
+    try:
+        for _ in range(ceil(limit_s / LOOK_S)):
+            done, _ = await asyncio.wait({task}, timeout=LOOK_S)
+            if done:
+                return task.result()
+        raise TimeoutError(f"nothing for {limit_s:g} s")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _line() -> tuple[_Line, socket.socket]:
@@ -194,7 +214,7 @@ class Decoders:
             with crash_point("decoder.call", DecoderCrashed):
                 line.hand_over(pack(request), source.fileno())
             while not isinstance(last, Finished | Rejected):
-                frame = await _said(line)
+                frame = await _within(FRAME_TIMEOUT_S, _said(line))
                 if not follows(last, frame):
                     raise DecoderCrashed(f"{type(frame).__name__} after {type(last).__name__}")
                 yield frame

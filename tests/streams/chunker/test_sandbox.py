@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
+from streams.chunker import sandbox
 from streams.chunker.cut import SAMPLE_RATE_HZ
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
 from streams.chunker.sandbox import FRAME_TIMEOUT_S, SILENCE_S, DecoderCrashed, DecoderHung, Decoders
@@ -144,6 +145,28 @@ async def test_a_decoder_that_stands_still_is_noticed_soon_and_the_next_file_wor
     # What it had said already is read first.
     assert SILENCE_S <= time.monotonic() - stopped_at < FRAME_TIMEOUT_S / 2
     assert isinstance((await frames(decoders, media_file(tone(500), RECIPES["wav"])))[-1], Finished)
+
+
+async def test_a_parent_that_stood_still_itself_blames_no_decoder(
+    decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall_s = SILENCE_S + 1
+    monkeypatch.setattr(sandbox, "FRAME_TIMEOUT_S", stall_s)
+
+    def stand_still(decoder: int) -> None:
+        time.sleep(stall_s)
+        os.kill(decoder, signal.SIGCONT)
+
+    said: list[Frame] = []
+    with stored(wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()) as file:
+        async for frame in decoders.decode(file, REQUEST):
+            said.append(frame)
+            if isinstance(frame, Opened):
+                [decoder] = children(nursery())
+                os.kill(decoder, signal.SIGSTOP)
+                # By then all is read that it had said.
+                asyncio.get_running_loop().call_later(0.5, stand_still, decoder)
+    assert isinstance(said[-1], Finished)
 
 
 async def test_a_file_given_up_leaves_no_decoder_behind(decoders: Decoders) -> None:
