@@ -45,7 +45,18 @@ class Given:
         """What tells an input from its repetitions."""
         if self.incoming is None or not isinstance(self.input, records.Event):
             return None
-        return self.input.event_id, self.incoming.redrives
+        return identity_of(self.input), self.incoming.redrives
+
+
+def identity_of(event: records.Event) -> str:
+    """What an event shares with its repetitions alone.
+
+    An upload that is prepared anew after a stop may be cut otherwise: its chunks, and their results, have the ids of
+    those before, and are about other audio.
+    """
+    if isinstance(event, records.TranscriptionRecord):
+        return f"{event.event_id}/{event.chunk_sha256}"
+    return event.event_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS assembler_chunks (
 );
 ALTER TABLE assembler_chunks ALTER COLUMN chunk SET STATISTICS 0, ALTER COLUMN early SET STATISTICS 0;
 
--- Inputs that took effect; one sent again from the dead letters counts anew.
+-- Inputs that took effect; one sent again from the dead letters counts anew. With the id of a result goes the hash of its chunk.
 CREATE TABLE IF NOT EXISTS assembler_applied (
     event_id text NOT NULL,
     redrive int NOT NULL,

@@ -46,7 +46,10 @@ def sha256(text: str) -> str:
 
 
 class Inputs:
-    """Writes the inputs of one job; ids follow from what the input says, so the same input twice is a repetition."""
+    """Writes the inputs of one job; ids follow from what the input is about, so the same input twice is a repetition.
+
+    As with the chunker and the speech workers, another `cut` of the same upload has the same ids.
+    """
 
     def __init__(self, name: str = "job", tenant_id: str = "tenant", chunks: int = 2, cut: str = "a") -> None:
         self.job_id = str(uuid5(NAMESPACE_URL, name))

@@ -6,14 +6,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from schemas import records
 from schemas.values import Task, TranscriptionOptions
+from streams.assembler.batch import identity_of
 from streams.assembler.decide import Input, decide
 from streams.assembler.job import evolve, fold, gaps, unfinished
+from streams.assembler.results import answer
 from streams.assembler.state import Change, State, Status
 from tests.streams.assembler.given import Inputs
 from tests.streams.assembler.test_decide import Job, assembled, correction, gave_up, segment
 
 CHUNKS = 3
-ROUNDS = 3
+INDEXES = st.sampled_from(range(CHUNKS))
+ROUNDS = st.sampled_from(range(3))
+UNANSWERED = (Status.PREPARING, Status.TRANSCRIBING)
 TERMINAL = (records.TranscriptCompleted, records.JobFailed, records.JobCancelled)
 
 
@@ -26,33 +30,46 @@ class AnyHistory(RuleBasedStateMachine):
         self.other_cut = Inputs(chunks=CHUNKS, cut="other")
         self.job = Job()
         self.seen: set[str] = set()
+        self.heard: set[tuple[int, Task, int]] = set()
         self.give(self.given.upload(TranscriptionOptions(diarize=diarize)))
 
     def give(self, given: Input) -> None:
         """The store drops an input it has seen; the rules hold without that too, apart from requests."""
         if isinstance(given, records.Event):
-            if given.event_id in self.seen:
+            if identity_of(given) in self.seen:
                 return
-            self.seen.add(given.event_id)
+            self.seen.add(identity_of(given))
         self.job.give(given)
 
-    @rule(indexes=st.sampled_from(range(CHUNKS)), round_=st.sampled_from(range(ROUNDS)), other=st.booleans())
-    def words(self, indexes: int, round_: int, other: bool) -> None:
-        self.job.give((self.other_cut if other else self.given).transcribed(indexes, round_))
+    def result(self, given: Inputs, made: records.TranscriptionRecord, again: bool = False) -> None:
+        """A result, and sometimes once more when the store remembers it no longer."""
+        state, task = self.job.known, answer(made).task
+        if given is self.given and made.round == state.round and state.status in UNANSWERED:
+            self.heard.add((made.index, task, made.round))
+        self.give(made)
+        if again:
+            self.job.give(made)
 
-    @rule(index=st.sampled_from(range(CHUNKS)), round_=st.sampled_from(range(ROUNDS)))
-    def speakers(self, index: int, round_: int) -> None:
-        self.job.give(self.given.diarized(index, round_))
+    def cut(self, other: bool) -> Inputs:
+        return self.other_cut if other else self.given
 
-    @rule(index=st.sampled_from(range(CHUNKS)), round_=st.sampled_from(range(ROUNDS)), task=st.sampled_from(Task))
-    def failure(self, index: int, round_: int, task: Task) -> None:
-        self.job.give(self.given.failed(index, task, round_))
+    @rule(index=INDEXES, round_=ROUNDS, other=st.booleans(), again=st.booleans())
+    def words(self, index: int, round_: int, other: bool, again: bool) -> None:
+        self.result(self.cut(other), self.cut(other).transcribed(index, round_), again)
+
+    @rule(index=INDEXES, round_=ROUNDS, other=st.booleans(), again=st.booleans())
+    def speakers(self, index: int, round_: int, other: bool, again: bool) -> None:
+        self.result(self.cut(other), self.cut(other).diarized(index, round_), again)
+
+    @rule(index=INDEXES, round_=ROUNDS, task=st.sampled_from(Task), other=st.booleans(), again=st.booleans())
+    def failure(self, index: int, round_: int, task: Task, other: bool, again: bool) -> None:
+        self.result(self.cut(other), self.cut(other).failed(index, task, round_), again)
 
     @rule()
     def all_words(self) -> None:
         for index in range(CHUNKS):
-            self.job.give(self.given.transcribed(index, self.job.known.round))
-            self.job.give(self.given.diarized(index, self.job.known.round))
+            self.result(self.given, self.given.transcribed(index, self.job.known.round))
+            self.result(self.given, self.given.diarized(index, self.job.known.round))
 
     @rule()
     def plan(self) -> None:
@@ -132,6 +149,13 @@ class AnyHistory(RuleBasedStateMachine):
             s.segment_id for f in self.job.facts if isinstance(f, records.SegmentsPublished) for s in f.segments
         ]
         assert len(set(published)) == len(published)
+
+    @invariant()
+    def a_result_of_the_plan_is_an_answer(self) -> None:
+        state = self.job.known
+        for index, task, round_ in self.heard if state.status is Status.TRANSCRIBING else ():
+            chunk = state.chunks[index]
+            assert round_ != state.round or task not in chunk.wanted or task in chunk.answers
 
     @invariant()
     def the_log_tells_the_state(self) -> None:

@@ -17,6 +17,7 @@ from runtime.postgres import Connection
 from schemas import records
 from schemas.identity import partition_for
 from schemas.topics import DEAD_LETTERS, TRANSCRIPTS, UPLOADS, lane_topic
+from schemas.values import Task
 from streams.assembler.assembly import task_of
 from streams.assembler.attempts import MAX_ATTEMPTS
 from streams.assembler.child import Bench, Hopeless
@@ -137,6 +138,19 @@ def test_an_input_counts_once_unless_it_is_redriven(bus: Bus, conn: Connection, 
     assert len(member.give(job, job.cancelled())) == 2
     facts = member.give(job, job.cancelled(), redrive=1)
     assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "JobCancelled", "RequestRefused"]
+
+
+def test_results_of_two_cuts_have_one_id_and_are_told_apart(bus: Bus, conn: Connection, workshop: Workshop) -> None:
+    """The chunker ended in the middle of an upload, and the next one cut it elsewhere."""
+    old, new = Inputs("cut twice", chunks=1, cut="old"), Inputs("cut twice", chunks=1, cut="new")
+    of_old: list[records.Record] = [old.transcribed(0, words="Of the old cut."), old.failed(0, Task.DIARIZATION)]
+    of_new: list[records.Record] = [new.transcribed(0, words="Of the new cut."), new.failed(0, Task.DIARIZATION)]
+    assert [r.event_id for r in of_old] == [r.event_id for r in of_new]
+    member = Member(bus, conn, workshop)
+    member.give(new, new.upload(), *of_old, *of_new, *of_old)
+    *_, completed = facts = member.give(new, new.prepared(), *of_new)
+    assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "AudioReady", "ChunkCompleted"]
+    assert isinstance(completed, records.ChunkCompleted) and completed.text == "Of the new cut."
 
 
 def test_inputs_of_an_unknown_job_wait_for_it(bus: Bus, conn: Connection, workshop: Workshop) -> None:
