@@ -76,9 +76,14 @@ async def submit(services: Services, record: ControlRecord | CorrectionRecord, t
             await services.appender.send(out)
         event.set()  # a repeated request may have its outcome already
         found = await first_outcome(event, read, OUTCOME_WAIT_S)
-    if found is not None and found.kind == REFUSED:
-        raise Refused(found.code or "conflict", found.message or "The request was refused.")
-    return found
+    return granted(found)
+
+
+def granted(outcome: HistoryLine | None) -> HistoryLine | None:
+    """The outcome of a request, if there is one; raises Refused where it is a refusal."""
+    if outcome is not None and outcome.kind == REFUSED:
+        raise Refused(outcome.code or "conflict", outcome.message or "The request was refused.")
+    return outcome
 
 
 async def once(

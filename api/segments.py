@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from api import rendering
 from api.accounts.callers import Caller
-from api.commands import Asked, answer_of, once, pending, respond, submit
+from api.commands import Asked, answer_of, granted, once, pending, respond, submit
 from api.contract import problems
 from api.jobs import known_job
 from api.refusals import invalid
@@ -118,7 +118,7 @@ async def correct(  # noqa: PLR0913  # each is a part of the request
         async with borrowed(services.connections) as conn:
             await known_job(conn, tenant, job_id)
             base = await transcripts.base_segment(conn, tenant, job_id, segment_id)
-            taken = await history.outcome(conn, tenant, stamp["event_id"])
+            taken = granted(await history.outcome(conn, tenant, stamp["event_id"]))
         if base is None:
             raise Refused("not_found", "There is no such segment.")
         if taken is None:  # else it is this very request that made the revision another

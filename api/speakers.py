@@ -11,13 +11,14 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api import rendering
 from api.accounts.callers import Caller
-from api.commands import Asked, answer_of, once, pending, respond, submit
+from api.commands import Asked, answer_of, granted, once, pending, respond, submit
 from api.contract import problems
 from api.jobs import known_job
 from api.refusals import invalid
 from api.requests.idempotency import Answer
 from api.services import Services
 from api.shapes import Speaker, SpeakerMerging, SpeakerNaming
+from projections.history import queries as history
 from projections.transcripts import queries as transcripts
 from projections.transcripts.queries import SpeakerView
 from runtime.errors import Refused
@@ -82,13 +83,15 @@ async def merge_speakers(  # noqa: PLR0913  # each is a part of the request
     """Answers with the speaker that stays; segments of the other show it from now on."""
 
     async def work(identity: str) -> Answer:
-        await _speaker(services, caller.tenant_id, job_id, speaker_id)
-        await _speaker(services, caller.tenant_id, job_id, data.into)
         asked = Asked(caller=caller, job_id=job_id, request_id=identity)
-        record = SpeakerMergeSubmitted(
-            **asked.stamp(SpeakerMergeSubmitted.__name__), speaker_id=speaker_id, into_speaker_id=data.into
-        )
-        if await submit(services, record, CORRECTIONS) is None:
+        stamp = asked.stamp(SpeakerMergeSubmitted.__name__)
+        there = await _speakers(services, caller.tenant_id, job_id)
+        async with borrowed(services.connections) as conn:
+            taken = granted(await history.outcome(conn, caller.tenant_id, stamp["event_id"]))
+        if taken is None and not {speaker_id, data.into} <= there.keys():  # else this very request took one away
+            raise _no_speaker()
+        record = SpeakerMergeSubmitted(**stamp, speaker_id=speaker_id, into_speaker_id=data.into)
+        if taken is None and await submit(services, record, CORRECTIONS) is None:
             return pending(f"{rendering.job_path(job_id)}/speakers", asked)
         return answer_of(200, rendering.speaker(await _speaker(services, caller.tenant_id, job_id, data.into)))
 
@@ -116,8 +119,12 @@ async def _speakers(services: Services, tenant_id: str, job_id: str) -> dict[str
 async def _speaker(services: Services, tenant_id: str, job_id: str, speaker_id: str) -> SpeakerView:
     found = (await _speakers(services, tenant_id, job_id)).get(speaker_id)
     if found is None:
-        raise Refused("not_found", "There is no such speaker.")
+        raise _no_speaker()
     return found
+
+
+def _no_speaker() -> Refused:
+    return Refused("not_found", "There is no such speaker.")
 
 
 router = Router(

@@ -21,6 +21,10 @@ from tests.e2e.recordings import SAMPLE_RATE_HZ, flac
 JOB_TIMEOUT_S = 120.0
 SWEEP_TIMEOUT_S = 30.0
 AT_ONCE = 100
+_UNANSWERED = b"""
+INSERT INTO idempotency_keys (tenant_id, key, request_id, holder, leased_until)
+VALUES ('court', %(key)s, %(request_id)s, 'nobody', '-infinity')
+"""
 _FORGOTTEN_ANSWERS = b"UPDATE idempotency_keys SET answer_status = NULL, leased_until = '-infinity'"
 
 
@@ -130,6 +134,18 @@ def test_what_is_sent_again_under_its_key_stands_in_the_history_once(court: Clie
     assert (facts.count("SegmentsRevised"), facts.count("SpeakerNamed"), facts.count("RequestRefused")) == (1, 1, 0)
 
 
+def test_what_was_refused_is_refused_again_under_its_key(court: Client, job: Json, pipeline: Pipeline) -> None:
+    address, before = segment_of(court, job)
+    headers = {"If-Match": "*", "Idempotency-Key": "c-9"}
+    for _ in range(2):
+        # As after a crash between the record and the answer: the key names the request, and nobody was answered.
+        with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+            conn.execute(_UNANSWERED, {"key": "c-9", "request_id": "0b1f6c9e-5d0a-4c43-9a55-4f6d2f1d7c11"})
+        answer = court.http.patch(address, json={"speaker_id": "spk99"}, headers=headers)
+        check_problem(answer, 422, "unknown_speaker")
+    assert court.http.get(address).json() == before
+
+
 async def test_of_a_hundred_corrections_at_once_exactly_one_wins(court: Client, job: Json) -> None:
     address, before = segment_of(court, job, 1)
     version = court.job(job["id"])["version"]
@@ -183,12 +199,16 @@ def test_what_is_over_can_neither_be_cancelled_nor_retried(court: Client, job: J
         assert answer.json()["type"] == "/problems/conflict"
 
 
-def test_two_speakers_become_one(court: Client) -> None:
+def test_two_speakers_become_one(court: Client, pipeline: Pipeline) -> None:
     merged = finished(court, 2)
     gone, stays = (speaker["id"] for speaker in merged["speakers"])
     address = f"/v1/transcriptions/{merged['id']}/speakers"
-    answer = court.http.post(f"{address}/{gone}/merge", json={"into": stays})
-    assert answer.status_code == 200 and answer.json()["id"] == stays, answer.text
+    for _ in range(2):  # the second time the key is there, what was answered to it is not, nor the speaker
+        key = {"Idempotency-Key": "m-2"}
+        answer = court.http.post(f"{address}/{gone}/merge", json={"into": stays}, headers=key)
+        assert answer.status_code == 200 and answer.json()["id"] == stays, answer.text
+        with psycopg.connect(pipeline.settings.postgres_dsn) as conn:
+            conn.execute(_FORGOTTEN_ANSWERS)
     assert [speaker["id"] for speaker in court.http.get(address).json()] == [stays]
     assert {segment["speaker_id"] for segment in court.transcript(merged["id"])["segments"]} <= {stays, None}
     check_problem(court.http.post(f"{address}/{stays}/merge", json={"into": stays}), 400, "invalid_request")
