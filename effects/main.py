@@ -1,4 +1,5 @@
 """The process `effects`: loops over the views until SIGTERM. A sweep that runs then is given up; it may be repeated.
+What such a sweep has begun in a thread, of an engine that hangs or is long at it, is not waited for without end.
 
 In: settings from the environment. Out: effects in the world, `/healthz` and `/metrics`.
 """
@@ -6,6 +7,7 @@ In: settings from the environment. Out: effects in the world, `/healthz` and `/m
 import asyncio
 import os
 import signal
+import threading
 
 from effects.leadership import lead
 from effects.schedule import run_all
@@ -17,9 +19,12 @@ from runtime.objects import ObjectStore
 from runtime.opensearch import SearchEngine
 from runtime.registry import Registry
 from runtime.settings import Settings
+from runtime.stopping import end_after
 from schemas.codec import Codec
 
 PAUSE_S = 1.0
+# What a sweep that was given up gets to come back.
+GRACE_S = 10.0
 
 log = telemetry.logger(__name__)
 
@@ -67,9 +72,16 @@ async def serve(settings: Settings) -> None:
     server = health.serve(state, settings.health_port, settings.health_host)
     log.info("serves health", action="health.port", port=server.server_port)
     work = asyncio.create_task(run(settings, state))
+    asked = threading.Event()
+    end_after(asked, GRACE_S)
+
+    def stop() -> None:
+        asked.set()
+        work.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, work.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await work
     except asyncio.CancelledError:

@@ -15,7 +15,8 @@ from runtime.kafka import Incoming, watermarks
 from runtime.settings import Kafka
 
 ANSWER_TIMEOUT_S = 30.0
-SILENCE_LIMIT_S = 30.0
+# An archive that waits for a broker is over before its process, asked to end, would be killed.
+SILENCE_LIMIT_S = 20.0
 _BATCH = 1_000
 _POLL_S = 1.0
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -80,3 +81,18 @@ def test_other_tables_are_refused(workspace: Mapping[str, str], tmp_path: Path) 
     effects = Effects(workspace, log, 0)
     assert effects.process.wait(READY_TIMEOUT_S) == 1
     assert "schema apply" in log.read_text()
+
+
+def test_a_store_that_says_nothing_holds_nobody_back(workspace: Mapping[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        log = tmp_path / "effects.log"
+        effects = Effects({**workspace, "PALIMPSEST_S3_ENDPOINT": endpoint}, log, 0)
+        try:
+            silent.settimeout(READY_TIMEOUT_S)
+            with silent.accept()[0]:
+                effects.process.send_signal(signal.SIGTERM)
+                assert effects.process.wait(STOP_TIMEOUT_S) == 0, log.read_text()
+        finally:
+            effects.process.kill()
+            effects.process.wait(STOP_TIMEOUT_S)
