@@ -96,6 +96,9 @@ VALUES (%(job_id)s, %(seq)s, %(ordinal)s, %(partition)s, %(topic)s, %(topic_part
 SELECT job_id, seq, ordinal, partition, topic, topic_partition, key, value, headers FROM assembler_outbox
 WHERE partition = %(partition)s ORDER BY job_id, seq, ordinal;
 
+-- name: outbox_depth
+SELECT count(*) FROM assembler_outbox;
+
 -- name: sent
 DELETE FROM assembler_outbox AS o
 USING unnest(%(job_ids)s::text[], %(seqs)s::bigint[], %(ordinals)s::int[]) AS done (job_id, seq, ordinal)

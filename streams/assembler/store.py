@@ -148,6 +148,11 @@ class Store:
         """What waits to be published, a job's facts in order."""
         return [_slot(row) for row in conn.execute(self._sql["outbox"], {"partition": partition})]
 
+    def outbox_depth(self, conn: Connection) -> int:
+        """How much waits to be published, of all partitions."""
+        row = conn.execute(self._sql["outbox_depth"]).fetchone()
+        return int(row[0]) if row else 0
+
     def sent(self, conn: Connection, slots: Sequence[Slot]) -> None:
         """Removes what the broker has acknowledged."""
         conn.execute(

@@ -286,6 +286,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     registry.resolve_all()
     with connection(settings.postgres_dsn, autocommit=True) as conn:
         check_schema(conn)
+        # Without a broker nobody gets partitions, whose outbox would be counted then.
+        telemetry.outbox_depth.set(Store().outbox_depth(conn))
     workshop = Workshop(settings)
     try:
         handler = Assembler(settings, Codec(registry), EventProducer(settings.kafka), workshop)

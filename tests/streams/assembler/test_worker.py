@@ -5,13 +5,18 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import httpx
 import pytest
 
+from runtime.kafka import Outgoing
+from runtime.postgres import connection
 from schemas import records
 from schemas.evidence import pack
 from schemas.topics import DEAD_LETTERS, TRANSCRIPTS
 from streams.assembler.attempts import MAX_ATTEMPTS
+from streams.assembler.store import Slot, Store
 from tests.deadline import until
+from tests.e2e.conftest import free_ports
 from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
 from tests.streams.assembler.running import Bus, assembler
 
@@ -60,6 +65,26 @@ def test_sigterm_drains_and_exits_cleanly(workspace: Mapping[str, str]) -> None:
         bus.wait_for(job.job_id, records.JobAccepted)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_what_waits_is_counted_while_no_broker_is_there(workspace: Mapping[str, str]) -> None:
+    out = Outgoing(topic=TRANSCRIPTS, partition=0, key=b"job/1", value=b"fact")
+    with connection(workspace["PALIMPSEST_POSTGRES_DSN"]) as conn:
+        Store().put_out(conn, [Slot(job_id="job", seq=1, ordinal=0, partition=0, out=out)])
+    ports = free_ports(["health", "nobody"])
+    settings = {
+        "PALIMPSEST_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['nobody']}",
+        "PALIMPSEST_HEALTH_PORT": str(ports["health"]),
+    }
+    with assembler({**workspace, **settings}):
+        until(lambda: _shows(ports["health"], "palimpsest_outbox_depth 1.0"), 30, "the waiting fact is counted")
+
+
+def _shows(port: int, line: str) -> bool:
+    try:
+        return line in httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+    except httpx.TransportError:
+        return False
 
 
 DEADLY = """
