@@ -3,6 +3,7 @@
 Once an older backup takes its place, once an empty database. The processes are only started again when they end.
 """
 
+import re
 import secrets
 import signal
 import subprocess
@@ -20,8 +21,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from api.accounts.keys import create_key
+from api.accounts.keys import create_key, list_keys
+from effects.retention import Retention, all_retentions, set_retention
 from local.engines.postgres import binaries
+from local.layout import CHECKOUT
 from local.workspace import ADMIN_DATABASE, database_of, with_database
 from projections.rebuilding.rebuild import at_work, rebuild
 from runtime.faults import FIRED
@@ -40,6 +43,8 @@ GAP = "stub:fail-round=0-from=1"
 AUDIO = "/audio"
 # Those that use the database.
 USERS = ("api", "chunker", "chunker-long", "assembler", "projector", "effects")
+PAGE = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
+SMALL_BACKUP = re.compile(r"`pg_dump((?: --table=\w+)+)`")
 # What the processes die of on their way back.
 ORDERS = ("assembler:recovery.commit:after:1", "assembler:resume.commit:before:1", "projector:batch.commit:after:1")
 pytestmark = pytest.mark.timeout(900)
@@ -263,3 +268,17 @@ def test_without_a_backup_everything_comes_from_the_log(office: Office) -> None:
 
         _lose(office, begin_anew)
     _goes_on(office, old=old, with_gap=with_gap, open_job=open_job)
+
+
+def test_the_small_backup_has_what_is_in_no_log(workspace: Mapping[str, str], tmp_path: Path) -> None:
+    dsn, backup = workspace["PALIMPSEST_POSTGRES_DSN"], str(tmp_path / "small")
+    create_key(dsn, TENANT, "before the loss")
+    set_retention(dsn, Retention(tenant_id=TENANT, audio_days=30, transcript_days=None))
+    before = list_keys(dsn, TENANT)
+    (tables,) = SMALL_BACKUP.findall(PAGE)
+    _run("pg_dump", "--format=custom", f"--file={backup}", f"--dbname={dsn}", *tables.split())
+    with lost(dsn) as empty:
+        _run("pg_restore", "--single-transaction", "--exit-on-error", f"--dbname={empty}", backup)
+        apply_schema(empty)
+    assert list_keys(dsn, TENANT) == before
+    assert all_retentions(dsn) == [Retention(tenant_id=TENANT, audio_days=30, transcript_days=None)]
