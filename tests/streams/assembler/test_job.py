@@ -24,14 +24,17 @@ TERMINAL = (records.TranscriptCompleted, records.JobFailed, records.JobCancelled
 class AnyHistory(RuleBasedStateMachine):
     """Inputs of one job as they may arrive: late, early, twice, from another cut, of rounds past and to come."""
 
-    @initialize(diarize=st.booleans())
-    def upload(self, diarize: bool) -> None:
+    @initialize(diarize=st.booleans(), cut_before=st.booleans())
+    def upload(self, diarize: bool, cut_before: bool) -> None:
         self.given = Inputs(chunks=CHUNKS)
         self.other_cut = Inputs(chunks=CHUNKS, cut="other")
         self.job = Job()
         self.seen: set[str] = set()
+        self.came: set[str] = set()  # results of the cut that is planned
         self.heard: set[tuple[int, Task, int]] = set()
         self.give(self.given.upload(TranscriptionOptions(diarize=diarize)))
+        if cut_before:
+            self.whole(self.other_cut)
 
     def give(self, given: Input) -> None:
         """The store drops an input it has seen; the rules hold without that too, apart from requests."""
@@ -43,9 +46,11 @@ class AnyHistory(RuleBasedStateMachine):
 
     def result(self, given: Inputs, made: records.TranscriptionRecord, again: bool = False) -> None:
         """A result, and sometimes once more when the store remembers it no longer."""
-        state, task = self.job.known, answer(made).task
-        if given is self.given and made.round == state.round and state.status in UNANSWERED:
-            self.heard.add((made.index, task, made.round))
+        state, first = self.job.known, given is self.given and made.event_id not in self.came
+        if first and made.round == state.round and state.status in UNANSWERED:
+            self.heard.add((made.index, answer(made).task, made.round))
+        if first:
+            self.came.add(made.event_id)
         self.give(made)
         if again:
             self.job.give(made)
@@ -67,9 +72,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def all_words(self) -> None:
+        self.whole(self.given)
+
+    def whole(self, given: Inputs) -> None:
         for index in range(CHUNKS):
-            self.result(self.given, self.given.transcribed(index, self.job.known.round))
-            self.result(self.given, self.given.diarized(index, self.job.known.round))
+            self.result(given, given.transcribed(index, self.job.known.round))
+            self.result(given, given.diarized(index, self.job.known.round))
 
     @rule()
     def plan(self) -> None:
@@ -163,7 +171,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnyHistory.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 
 
 def visible(state: State | None) -> object:
