@@ -46,13 +46,14 @@ WHERE tenant_id = %(tenant_id)s
 ORDER BY occurred_at DESC, job_id DESC
 LIMIT %(limit)s;
 
--- name: old_acceptances  accepted a while ago, given up ones last; how often each was produced again, and whether it is due
-SELECT job_id, topic, partition, key, value, headers, repeats,
+-- name: old_acceptances  accepted a while ago, from a place on (null: the first); how often each was produced again, and whether it is due
+SELECT job_id, topic, partition, key, value, headers, accepted_at, repeats,
        repeats < %(most)s AND (repeated_at IS NULL
            OR repeated_at < now() - make_interval(secs => %(repeat_after_s)s * 2.0 ^ (repeats - 1)))
 FROM accepted_requests
 WHERE accepted_at < now() - make_interval(secs => %(older_s)s)
-ORDER BY repeats >= %(most)s, accepted_at
+  AND (%(after)s::timestamptz IS NULL OR (accepted_at, job_id) > (%(after)s::timestamptz, %(after_id)s::text))
+ORDER BY accepted_at, job_id
 LIMIT %(limit)s;
 
 -- name: note_repeat

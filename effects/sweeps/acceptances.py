@@ -7,6 +7,7 @@ and a metric says so until the views know its job or somebody has dealt with it.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from effects.world import World
@@ -23,14 +24,28 @@ MAX_REPEATS = 9
 BATCH = 500
 KEY_EXPIRY_S = 24 * 3600
 _SQL = "api.requests"
+Place = tuple[datetime | None, str | None]
 
 log = logger(__name__)
 
 
 async def repeat_acceptances(world: World) -> int:
-    """Produces what has not arrived, forgets what has; the number of records produced."""
+    """Produces what has not arrived, forgets what has; the number of records produced.
+
+    All of them each time: those that wait for a partition that stopped are the oldest, and may be any number.
+    """
+    produced = 0
+    after: Place | None = (None, None)
+    while after:
+        done, after = await _repeat_page(world, after)
+        produced += done
+    return produced
+
+
+async def _repeat_page(world: World, after: Place) -> tuple[int, Place | None]:
+    """The number of records produced, and where the next page begins, if there is one."""
     async with borrowed(world.connections, commit="acceptances.forget") as conn:
-        rows = await _old(conn)
+        rows = await _old(conn, after)
         known = await jobs.known(conn, [row[0] for row in rows])
         erased = await jobs.erased_among(conn, [row[0] for row in rows])
         await _execute(conn, "forget_acceptances", job_ids=sorted(known | erased))
@@ -48,7 +63,7 @@ async def repeat_acceptances(world: World) -> int:
         await _look_at_given_up(conn)
     for job_id in (row[0] for row in due if row[-2] + 1 == MAX_REPEATS):
         log.error("an acceptance does not arrive and is produced no more", action="acceptance.given_up", job_id=job_id)
-    return len(due)
+    return len(due), (rows[-1][6], rows[-1][0]) if len(rows) == BATCH else None
 
 
 async def _look_at_given_up(conn: AsyncConnection) -> None:
@@ -56,10 +71,11 @@ async def _look_at_given_up(conn: AsyncConnection) -> None:
     acceptances_given_up.set((await found.fetchone() or (0,))[0])
 
 
-async def _old(conn: AsyncConnection) -> Sequence[Any]:
+async def _old(conn: AsyncConnection, after: Place) -> Sequence[Any]:
     sql = load_sql(_SQL)["old_acceptances"]
     values = {"older_s": OLD_S, "repeat_after_s": REPEAT_AFTER_S, "most": MAX_REPEATS, "limit": BATCH}
-    return await (await conn.execute(sql.encode(), values)).fetchall()
+    place = {"after": after[0], "after_id": after[1]}
+    return await (await conn.execute(sql.encode(), values | place)).fetchall()
 
 
 async def _execute(conn: AsyncConnection, name: str, **values: object) -> None:

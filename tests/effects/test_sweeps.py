@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api.requests.acceptances import accept
+from effects.sweeps import acceptances
 from effects.sweeps.acceptances import MAX_REPEATS, repeat_acceptances
 from effects.sweeps.nudges import nudge
 from effects.sweeps.objects import sweep_all, sweep_recent
@@ -112,6 +113,23 @@ async def test_an_acceptance_in_the_views_is_forgotten(world: World, settings: S
     assert await repeat_acceptances(world) == 0
     assert rows(settings, "SELECT 1 FROM accepted_requests") == []
     assert messages(settings.kafka, "uploads") == []
+
+
+async def test_those_that_wait_keep_no_other_waiting(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptances, "BATCH", 2)
+    for number in range(1, 6):
+        await accepted(world, settings, number)
+    rows(settings, _OLDER)
+    assert await repeat_acceptances(world) == 5
+    await accepted(world, settings, 6)
+    show(settings, conversation(2))
+    rows(settings, "UPDATE accepted_requests SET accepted_at = now() - make_interval(secs => 11 + repeats)")
+    assert await repeat_acceptances(world) == 1
+    assert len(messages(settings.kafka, "uploads")) == 6
+    left = {job for (job,) in rows(settings, "SELECT job_id FROM accepted_requests")}
+    assert left == {job_id(number) for number in (1, 3, 4, 5, 6)}
 
 
 async def test_keys_expire(world: World, settings: Settings) -> None:
