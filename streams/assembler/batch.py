@@ -14,7 +14,7 @@ from schemas import records
 from schemas.codec import Codec
 from schemas.identity import fact_key, partition_for
 from schemas.topics import TRANSCRIPTS, lane_topic
-from streams.assembler.decide import Input, answer_poison, decide, foreign
+from streams.assembler.decide import Beginning, Input, answer_poison, decide, foreign, nobody
 from streams.assembler.job import fold
 from streams.assembler.results import answer
 from streams.assembler.state import AnswerKept, AssemblyOrdered, Change, ChunkSent, State, Status
@@ -91,7 +91,7 @@ class Batch:
         if identity is not None and identity in self.done:
             return False
         state = self.states.get(given.input.job_id)
-        if state is None and not isinstance(given.input, records.UploadReceived):
+        if state is None and not isinstance(given.input, Beginning):
             if given.incoming is not None:
                 self.parked.append(Parked(job_id=given.input.job_id, incoming=given.incoming))
             return False
@@ -143,6 +143,8 @@ class Batch:
             self._bury(given, type(error).__name__, str(error))
             changes = answer_poison(state, given.input)
             slots = list(self._slots(changes))
+        if state is None and isinstance(given.input, Beginning):
+            state = nobody(given.input)
         after = fold(changes, state)
         if after is None or not changes:
             return

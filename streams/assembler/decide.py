@@ -17,6 +17,7 @@ from streams.assembler.state import Change, State, Status
 Request = records.CancellationRequested | records.RetryRequested | records.FeedbackSubmitted | records.CorrectionRecord
 LogInput = records.UploadRecord | records.ControlRecord | records.TranscriptionRecord | records.CorrectionRecord
 Input = LogInput | AssemblyFinished | AssemblyGivenUp | Recovered
+Beginning = records.UploadReceived | records.ErasureRequested
 
 INTERNAL = ("internal", "Something went wrong on our side.")
 _KINDS: dict[type[Request], RequestKind] = {
@@ -30,9 +31,12 @@ _KINDS: dict[type[Request], RequestKind] = {
 
 
 def decide(state: State | None, given: Input) -> list[Change]:
-    """Changes that `given` leads to. Unknown jobs, other tenants' requests and erased jobs yield none."""
+    """Changes that `given` leads to. Other tenants' requests and erased jobs yield none.
+
+    Of an unknown job only its upload and its erasure do: an upload that comes later, or never, is erased already.
+    """
     if state is None:
-        return [_accept(given)] if isinstance(given, records.UploadReceived) else []
+        return _begin(nobody(given), given) if isinstance(given, Beginning) else []
     if foreign(state, given) or state.status is Status.ERASED:
         return []
     return _decide(state, given)
@@ -79,16 +83,24 @@ def _decide(state: State, given: Input) -> list[Change]:  # noqa: C901  one case
             assert_never(given)
 
 
-def _accept(event: records.UploadReceived) -> records.JobAccepted:
-    nobody = State(
+def nobody(event: Beginning) -> State:
+    """A job before its first fact."""
+    return State(
         job_id=event.job_id,
         tenant_id=event.tenant_id,
         seq=0,
         status=Status.PREPARING,
         opened_at=event.occurred_at,
     )
+
+
+def _begin(state: State, event: Beginning) -> list[Change]:
+    return requests.erase(state, event) if isinstance(event, records.ErasureRequested) else [_accept(state, event)]
+
+
+def _accept(state: State, event: records.UploadReceived) -> records.JobAccepted:
     return records.JobAccepted(
-        **head(records.JobAccepted, nobody, requested(event)),
+        **head(records.JobAccepted, state, requested(event)),
         audio=event.audio,
         file_name=event.file_name,
         media_type=event.media_type,

@@ -70,6 +70,19 @@ async def test_nothing_of_an_erased_job_is_kept_or_produced(indexed: World, sett
     assert found == {"objects": 5, "answers": 2, "documents": 0}
 
 
+async def test_an_upload_that_never_reached_the_log_is_forgotten_too(indexed: World, settings: Settings) -> None:
+    await accepted(indexed, settings, 1)
+    rows(settings, "UPDATE accepted_requests SET repeats = 99, accepted_at = now() - interval '1 day'")
+    job = Job(1)
+    job.erased()
+    stored(indexed, job)
+    show(settings, job)
+    assert await erase_all(indexed) == 1
+    assert await repeat_acceptances(indexed) == 0
+    assert rows(settings, "SELECT 1 FROM accepted_requests") == []
+    assert [*indexed.objects.keys("")] == []
+
+
 async def test_what_comes_late_goes_and_the_tombstones_are_repeated(indexed: World, settings: Settings) -> None:
     job = erased(1)
     show(settings, job)
