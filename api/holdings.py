@@ -8,7 +8,7 @@ topic, every object. Records are what was said and by whom, in all versions; the
 import asyncio
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,19 +120,23 @@ def _entries(settings: Settings, wanted: Wanted, patience: Patience) -> Iterator
     yield from _tables(settings, wanted)
     yield from _topics(settings, wanted)
     with closing(ObjectStore(settings.objects, patience)) as store:
-        for job_id in wanted.job_ids:
-            yield from _objects(store, wanted.tenant_id, f"{wanted.tenant_id}/{job_id}/")
+        yield from _objects(store, wanted)
 
 
-def _objects(store: ObjectStore, tenant_id: str, prefix: str) -> Iterator[Entry]:
-    """Those that are still there when it is their turn: a job that ends meanwhile needs its chunks no more."""
-    for key in store.keys(prefix):
+def _objects(store: ObjectStore, wanted: Wanted) -> Iterator[Entry]:
+    """Those that are still there when it is their turn: a job that ends meanwhile needs its chunks no more.
+
+    A tenant's are all that bear its name, also of a job that nobody knows: of an upload that was not accepted.
+    """
+    every = f"{wanted.tenant_id}/"
+    prefixes = [every] if wanted.whole_tenant else [f"{every}{job_id}/" for job_id in wanted.job_ids]
+    for key in chain.from_iterable(map(store.keys, prefixes)):
         content = store.stream(key)
         try:
             first = next(content, b"")
         except ObjectMissing:
             continue
-        yield f"objects/{key.removeprefix(f'{tenant_id}/')}", chain([first], content)
+        yield f"objects/{key.removeprefix(every)}", chain([first], content)
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
@@ -142,12 +146,15 @@ async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
 
 
 def _tables(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
+    """Rows of the jobs; of a tenant also those that bear its name and no job's."""
+    owners = {"job_id": wanted.job_ids} | ({"tenant_id": (wanted.tenant_id,)} if wanted.whole_tenant else {})
     with connection(settings.postgres_dsn, autocommit=True) as conn:
-        of_jobs, of_tenants = _with_column(conn, "job_id"), _with_column(conn, "tenant_id")
-        for table in of_jobs:
-            yield f"tables/{table}.jsonl", _rows(conn, table, "job_id", wanted.job_ids)
-        for table in sorted(set(of_tenants) - set(of_jobs)) if wanted.whole_tenant else ():
-            yield f"tables/{table}.jsonl", _rows(conn, table, "tenant_id", [wanted.tenant_id])
+        columns: dict[str, list[str]] = {}
+        for column in owners:
+            for table in _with_column(conn, column):
+                columns.setdefault(table, []).append(column)
+        for table in sorted(columns):
+            yield f"tables/{table}.jsonl", _rows(conn, table, {column: owners[column] for column in columns[table]})
 
 
 def _with_column(conn: Connection, column: str) -> list[str]:
@@ -155,15 +162,17 @@ def _with_column(conn: Connection, column: str) -> list[str]:
     return [row[0] for row in conn.execute(query, {"column": column}).fetchall()]
 
 
-def _rows(conn: Connection, table: str, column: str, values: Sequence[str]) -> Iterator[bytes]:
-    query = sql.SQL("SELECT (to_jsonb(kept) - %s::text[])::text FROM {} AS kept WHERE {} = ANY(%s)").format(
-        sql.Identifier(table), sql.Identifier(column)
+def _rows(conn: Connection, table: str, owners: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
+    """Rows of which one of the columns has one of its values."""
+    owned = sql.SQL(" OR ").join(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)) for column in owners)
+    query = sql.SQL("SELECT (to_jsonb(kept) - %s::text[])::text FROM {} AS kept WHERE {}").format(
+        sql.Identifier(table), owned
     )
     packed = _bytes_columns(conn, table)
     # A cursor of the server's, so that a long table is never held whole here.
     with conn.cursor(name="holdings", withhold=True) as cursor:
         cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(query, (SECRET_COLUMNS, list(values)))
+        cursor.execute(query, (SECRET_COLUMNS, *map(list, owners.values())))
         for row in cursor:
             yield (_readable(row[0], packed) if packed else row[0].encode()) + b"\n"
 
@@ -201,7 +210,8 @@ def _records(found: Iterator[Incoming], jobs: set[bytes], codec: Codec) -> Itera
 
 
 def _line(record: Incoming, codec: Codec) -> dict[str, Any]:
-    place = {"partition": record.partition, "offset": record.offset, "time_ms": record.timestamp_ms}
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    place = {"partition": record.partition, "offset": record.offset, "time_ms": record.timestamp_ms, "headers": headers}
     try:
         decoded = codec.decode(record.value or b"")
     except UndecodableRecord as error:
