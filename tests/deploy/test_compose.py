@@ -13,7 +13,7 @@ import yaml
 
 from cli.main import parser
 from local.artifacts import WANTED
-from local.engines import ENGINES
+from local.engines import ENGINES, postgres
 from local.engines.kafka import CONFIGURATION
 from local.engines.program import Secrets, Site
 from local.layout import Layout
@@ -30,6 +30,8 @@ BEHAVIOUR = (
     "offsets.topic.replication.factor",
     "process.roles",
 )
+# Without these the database's logs hold what people said, the one for people and the one for crashes.
+FORGETTING = ("log_error_verbosity", "log_min_error_statement", "wal_recycle")
 # Stands in for the command line: `schemas register` ends with the next of the given statuses.
 _ANSWERS_IN_TURN = """#!/bin/sh
 [ "$1" = schemas ] || exit 0
@@ -105,6 +107,12 @@ def test_the_broker_behaves_the_same(services: Mapping[str, Any], setting: str) 
     lines = [line for line in CONFIGURATION.splitlines() if line and not line.startswith("#")]
     local = dict(line.split("=", 1) for line in lines)
     assert services["kafka"]["environment"]["KAFKA_" + setting.upper().replace(".", "_")] == local[setting]
+
+
+@pytest.mark.parametrize("setting", FORGETTING)
+def test_the_database_keeps_as_little(services: Mapping[str, Any], setting: str) -> None:
+    (local,) = (line for line in postgres.SETTINGS if line.startswith(f"{setting}="))
+    assert local in services["postgres"]["command"]
 
 
 def test_engines_have_the_versions_of_the_lock(services: Mapping[str, Any]) -> None:
