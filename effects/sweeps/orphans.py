@@ -36,9 +36,8 @@ async def sweep_orphans(world: World) -> int:
     found = chain(world.objects.open_uploads(""), world.objects.entries(""))
     done = 0
     while page := await asyncio.to_thread(lambda: list(islice(found, PAGE))):
-        doomed = await _doomed(world, page, cutoff)
-        await asyncio.to_thread(_delete, world, doomed)
-        done += len(doomed)
+        for entry in await _doomed(world, page, cutoff):
+            done += await _gone(world, entry, cutoff)
     objects_deleted.labels("orphan").inc(done)
     return done
 
@@ -76,6 +75,13 @@ async def _doomed(world: World, page: Sequence[Entry], cutoff: datetime) -> list
     ]
 
 
+async def _gone(world: World, entry: Entry, cutoff: datetime) -> bool:
+    """Whether it was deleted: since its page was looked through, a client may have repeated the upload that left it."""
+    if not await _doomed(world, [entry], cutoff):
+        return False
+    return await asyncio.to_thread(_deleted, world, entry)
+
+
 async def _accepted(conn: AsyncConnection, job_ids: Sequence[str]) -> frozenset[str]:
     """Jobs that the log may not have yet."""
     answer = await conn.execute(load_sql("api.requests")["accepted_among"].encode(), {"job_ids": list(job_ids)})
@@ -88,10 +94,17 @@ def job_of(key: str) -> str | None:
     return parts[1] if len(parts) > 2 and is_job_id(parts[1]) else None
 
 
-def _delete(world: World, doomed: Sequence[Entry]) -> None:
-    for entry in doomed:
-        with crash_point("orphan.delete"):
-            if isinstance(entry, OpenUpload):
-                world.objects.abort(Upload(key=entry.key, upload_id=entry.upload_id))
-            else:
-                world.objects.purge(entry.key)
+def _deleted(world: World, entry: Entry) -> bool:
+    """Deletes it, unless it is another by now.
+
+    This look comes after the one at the acceptances, as an upload is stored before it is accepted: what is stored and
+    accepted between the two is seen here, and only what is stored between this look and the delete is not.
+    """
+    if not isinstance(entry, OpenUpload) and entry not in world.objects.entries(entry.key):
+        return False
+    with crash_point("orphan.delete"):
+        if isinstance(entry, OpenUpload):
+            world.objects.abort(Upload(key=entry.key, upload_id=entry.upload_id))
+        else:
+            world.objects.purge(entry.key)
+    return True

@@ -1,6 +1,8 @@
 """Objects of no job go, and only when the database knows all that the log knows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -9,6 +11,7 @@ from effects.sweeps.acceptances import repeat_acceptances
 from effects.sweeps.orphans import job_of, sweep_orphans
 from effects.world import World
 from runtime.errors import Unavailable
+from runtime.objects import Entry
 from runtime.settings import Settings
 from runtime.topic_reader import end_offsets
 from tests.effects.test_sweeps import accepted, left, rows, show, stored
@@ -46,6 +49,33 @@ async def test_what_no_job_and_no_acceptance_names_goes_when_it_is_old(world: Wo
     assert [*world.objects.keys("somebody/")] == ["somebody/else"]
     assert [*world.objects.keys(f"acme/{job_id(4)}")] == [f"acme/{job_id(4)}/audio"]
     assert [*world.objects.open_uploads("")] == []
+
+
+@pytest.mark.parametrize("promised", [False, True], ids=["stored", "promised"])
+async def test_what_is_stored_anew_after_the_look_at_its_page_stays(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, promised: bool
+) -> None:
+    """A client repeats, a day later, an upload whose first try left its object behind."""
+    key, untouched = f"acme/{job_id(4)}/audio", f"acme/{job_id(5)}/audio"
+    for each in (key, untouched):
+        world.objects.put(each, b"old")
+    old, look = next(world.objects.entries(key)).since, orphans._doomed
+    looks = 0
+
+    async def doomed(world: World, page: Sequence[Entry], cutoff: datetime) -> list[Entry]:
+        nonlocal looks
+        found = await look(world, page, cutoff)
+        looks += 1
+        if looks == 1:  # the page is looked through, and a moment passes
+            while not promised and next(world.objects.entries(key)).since == old:
+                world.objects.put(key, b"new")
+            if promised:
+                await accepted(world, settings, 4)
+        return found
+
+    monkeypatch.setattr(orphans, "_doomed", doomed)
+    assert await sweep_orphans(at_once(world)) == 1
+    assert [*world.objects.keys("acme/")] == [key]
 
 
 async def test_nothing_goes_while_the_views_are_behind_the_log(world: World, settings: Settings) -> None:
