@@ -27,6 +27,8 @@ CLIENT_TIMEOUT_S = 60.0
 EARLY_S = 4.0
 RECORDING_S = 1.0
 ATTEMPT_PAUSE_S = 0.5
+# Between two jobs that search is asked for: hundreds at once would be a load of their own on what has just come back.
+SEARCH_PAUSE_S = 0.05
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
 _PROBLEM = "application/problem+json"
@@ -63,6 +65,7 @@ class Load:
         self.calls: list[Call] = []
         self.promised: dict[str, str] = {}  # job id by Idempotency-Key
         self.completed: set[str] = set()
+        self.found: set[str] = set()
         self.url = url
         self.key = key
         self._period_s = 1 / jobs_per_s
@@ -99,17 +102,28 @@ class Load:
                     self.completed.add(job_id)
         return [job_id for job_id in wanted if job_id not in self.completed]
 
-    def findable(self, key: str) -> bool:
-        """Whether search finds the first word of the job promised under this key."""
-        job_id = self.promised[key]
+    def unkept(self, keys: Sequence[str]) -> list[str]:
+        """Jobs promised under these keys that have not been seen both completed and found; looks at each."""
+        left = self.open_jobs(keys)
         with self.client() as client:
-            said = self._call(client, "read", "GET", f"/v1/transcriptions/{job_id}/transcript")
-            if said is None or not said.is_success:
-                return False
-            words = [segment["text"].split()[0] for segment in said.json()["segments"]]
-            query = {"q": words[0], "job": job_id} if words else {}
-            hits = self._call(client, "search", "GET", "/v1/search", params=query)
-        return not words or (hits is not None and hits.is_success and bool(hits.json()["items"]))
+            for job_id in [self.promised[key] for key in keys]:
+                if job_id in self.found or job_id in left:
+                    continue
+                if self._findable(client, job_id):
+                    self.found.add(job_id)
+                else:
+                    left.append(job_id)
+                time.sleep(SEARCH_PAUSE_S)
+        return left
+
+    def _findable(self, client: httpx.Client, job_id: str) -> bool:
+        """Whether search finds the job by its first word; what is uploaded here has words."""
+        said = self._call(client, "read", "GET", f"/v1/transcriptions/{job_id}/transcript")
+        if said is None or not said.is_success or not (segments := said.json()["segments"]):
+            return False
+        query = {"q": segments[0]["text"].split()[0], "job": job_id}
+        hits = self._call(client, "search", "GET", "/v1/search", params=query)
+        return hits is not None and hits.is_success and bool(hits.json()["items"])
 
     def _repeat(self, work: Callable[[httpx.Client], None]) -> None:
         with self.client() as client:

@@ -76,8 +76,7 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
     back = time.monotonic()
     accepting_s = _within(lambda: len(load.promised) > before, back, "no upload was accepted again", faults)
     keys = list(load.promised)
-    quiet_s = _within(lambda: not load.open_jobs(keys), back, "a promised job is not completed", faults)
-    _within(lambda: load.findable(keys[-1]), back, "the search index did not catch up", faults)
+    quiet_s = _within(lambda: not load.unkept(keys), back, "a promised job is not completed or not found", faults)
     calls = load.calls[first:]
     faults += [f"{call.kind}: {call.fault}" for call in calls if call.fault]
     return Outage(
