@@ -178,10 +178,9 @@ class Load:
             self._call(client, "rate", "POST", f"/v1/transcriptions/{job_id}/feedback", json={"rating": 5})
 
 
-def refused_before_the_body(url: str, key: str) -> tuple[int, str, float]:
-    """Status and code of an upload of which only the head was sent, and after how long; status 0 for no answer soon."""
+def refused_before_the_body(url: str, key: str) -> tuple[int, str]:
+    """Status and code of an upload of which only the head was sent; status 0 for no answer soon."""
     place = urlsplit(url)
-    begun_s = time.monotonic()
     connection = http.client.HTTPConnection(place.hostname or "", place.port or 80, timeout=EARLY_S)
     try:
         connection.putrequest("POST", "/v1/transcriptions")
@@ -189,8 +188,8 @@ def refused_before_the_body(url: str, key: str) -> tuple[int, str, float]:
         connection.putheader("Content-Length", "1000000")
         connection.endheaders()
         answer = connection.getresponse()
-        return answer.status, str(json.load(answer).get("code")), time.monotonic() - begun_s
+        return answer.status, str(json.load(answer).get("code"))
     except OSError:
-        return 0, "", time.monotonic() - begun_s
+        return 0, ""
     finally:
         connection.close()

@@ -47,7 +47,7 @@ FULL_RATIO = 0.03  # below it the alert goes off
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """What one outage did; recovery is counted from the moment when the engine answers again."""
+    """What one outage did; `early_s` is counted from its beginning, recovery from when the engine answers again."""
 
     engine: str
     way: str
@@ -66,7 +66,7 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
     first, faults = len(load.calls), list[str]()
     _take_away(stack, engine, way)
     began = time.monotonic()
-    early_s = _refused_early(load, faults) if engine in NEEDED and way != FILL else None
+    early_s = refused_early(load.url, load.key, began, faults) if engine in NEEDED and way != FILL else None
     if way == FILL:
         _within(lambda: free_ratio(stack, engine) < FULL_RATIO, began, "no metric says that the disk is full", faults)
     while time.monotonic() - began < seconds:
@@ -93,16 +93,15 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
     )
 
 
-def _refused_early(load: Load, faults: list[str]) -> float | None:
-    """How long an upload took to be refused of which only the head was sent; one that began before it was noticed may
-    wait for its body."""
-    began = time.monotonic()
-    while time.monotonic() - began < NOTICE_S:
-        status, code, took_s = refused_before_the_body(load.url, load.key)
-        if status:
+def refused_early(url: str, key: str, began_s: float, faults: list[str]) -> float | None:
+    """How long after the outage began an upload was refused of which only the head was sent; one that began before it
+    was noticed may wait for its body."""
+    while time.monotonic() - began_s < NOTICE_S:
+        status, code = refused_before_the_body(url, key)
+        if status and (after_s := time.monotonic() - began_s) <= NOTICE_S:
             if (status, code) != (503, "unavailable"):
                 faults.append(f"an upload that could not be promised: {status} {code}")
-            return took_s
+            return after_s
     faults.append("the body of an upload was waited for that could not be promised")
     return None
 
@@ -161,7 +160,7 @@ def row(outage: Outage) -> str:
     )
 
 
-HEAD = f"{'engine':<12}{'way':<7}{'calls':>6}{'refused':>8}{'slowest':>11}{'early':>9}{'accepting':>12}{'quiet':>10}"
+HEAD = f"{'engine':<12}{'way':<7}{'calls':>6}{'refused':>8}{'slowest':>11}{'early at':>9}{'accepting':>12}{'quiet':>10}"
 
 
 def _arguments() -> argparse.Namespace:
