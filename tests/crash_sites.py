@@ -88,7 +88,8 @@ PROCESSES: Mapping[str, tuple[str, ...]] = {
     "effects/": ("effects",),
     "api/": ("api",),
 }
-# No process runs it: an operator's command does. A rebuild is killed by a test of its own.
+# No process runs it: an operator's command does. A rebuild is killed, once it has begun and at the switch, by a test of
+# its own in tests/projections/rebuilding.
 OUTSIDE = frozenset(
     {"api/accounts/keys.py"}
     | {f"projections/rebuilding/{name}.py" for name in ("index_build", "log_sets", "rebuild", "switching", "versions")}

@@ -1,9 +1,11 @@
 """Rebuilds beside a running projector: what readers see meanwhile, and that the result is the fold of the log."""
 
 import os
+import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -16,7 +18,7 @@ from projections.rebuilding.rebuild import CannotRebuild, at_work, drop, drop_le
 from projections.rebuilding.versions import State
 from projections.search.index import ALIAS, index_of
 from runtime.opensearch import SearchEngine
-from runtime.postgres import connection
+from runtime.postgres import Connection, connection
 from runtime.settings import Settings
 from schemas import records
 from tests.deadline import until
@@ -29,7 +31,9 @@ ALL = ("jobs", "transcripts", "history", "search")
 TABLES = ALL[:3]
 SEGMENTS = 3  # of each conversation
 SEARCH_LAG_S = 10.0  # "within about a second", and what a busy machine adds
-KILLS_AFTER_S = (1.4, 1.9, 2.4)
+# After something was seen to change: at once, when a version has just begun, and anywhere later.
+KILLS_AFTER_S = (0.0, 0.1, 0.3, 0.6)
+SWITCH_S = 0.1
 PERIOD_S = 0.05
 
 
@@ -161,20 +165,79 @@ def test_i15_i16_i17_a_view_that_was_spoilt_is_the_fold_of_the_log_again(jobs: J
     assert contents(settings, State.LIVE) == right
 
 
+class Killed:
+    """Calls of the command that are killed at moments which the database tells; what each left."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], conn: Connection) -> None:
+        self._settings = settings
+        self._environment = {**os.environ, **environment}
+        self._conn = conn
+        self.left: list[set[State]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The command."""
+        command = [sys.executable, "-m", "cli", "rebuild", "all"]
+        return subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
+
+    def once_begun(self, after_s: float) -> None:
+        """Killed so long after this call changed any version."""
+        before = overview(self._conn)
+        process = self.start()
+        until(lambda: overview(self._conn) != before, PATIENCE_S, "the rebuild changes a version")
+        time.sleep(after_s)
+        self._kill(process)
+
+    def at_the_switch(self, then_s: float | None) -> None:
+        """Killed while it waits for a reader of the live tables, or so long after the reader went."""
+        with psycopg.connect(self._settings.postgres_dsn) as reader:
+            reader.execute("SELECT FROM history LIMIT 1")
+            process = self.start()
+            until(self._switch_waits, PATIENCE_S, "the switch waits for the reader")
+            if then_s is None:
+                self._kill(process)
+        if then_s is not None:
+            time.sleep(then_s)
+            self._kill(process)
+
+    def _switch_waits(self) -> bool:
+        row = self._conn.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchone()
+        return row is not None and row[0] > 0
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        until(lambda: _nobody_at_work(self._settings), PATIENCE_S, "the database has noticed")
+        self.left.append({version.state for version in overview(self._conn)})
+
+
+def _nobody_at_work(settings: Settings) -> bool:
+    try:
+        with at_work(settings):
+            return True
+    except CannotRebuild:
+        return False
+
+
 def test_a_rebuild_that_is_killed_at_any_instant_goes_on(
     jobs: Jobs, settings: Settings, module_workspace: Mapping[str, str]
 ) -> None:
     jobs.seen()
     right = contents(settings, State.LIVE)
-    for after_s in (*KILLS_AFTER_S, PATIENCE_S):
-        command = [sys.executable, "-m", "cli", "rebuild", "all"]
-        process = subprocess.Popen(command, env={**os.environ, **module_workspace}, stdout=subprocess.DEVNULL)
-        try:
-            assert process.wait(after_s) == 0
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        assert contents(settings, State.LIVE) == right
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        killed = Killed(settings, module_workspace, conn)
+        for after_s in KILLS_AFTER_S:
+            killed.once_begun(random.uniform(after_s / 2, after_s))
+            assert contents(settings, State.LIVE) == right
+        for then_s in (None, random.uniform(0.0, SWITCH_S)):
+            killed.at_the_switch(then_s)
+            assert contents(settings, State.LIVE) == right
+    assert State.NEXT in killed.left[0] | killed.left[1]  # something had begun
+    assert State.NEXT in killed.left[-2]  # and was not live yet
+    assert killed.start().wait(PATIENCE_S) == 0
+    assert contents(settings, State.LIVE) == right
     assert contents(settings, State.NEXT) == {}
 
 
