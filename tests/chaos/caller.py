@@ -82,6 +82,9 @@ class Caller:
             answer = self.until_definite("GET", f"/v1/transcriptions/{job_id}")
             if answer is None or answer.status != 200:
                 return None
+            if answer.body.get("id") != job_id:
+                self.broken.append(f"GET {_route(f'/v1/transcriptions/{job_id}')}: 200 with another job")
+                return None
             if wanted(answer.body):
                 return answer.body
             time.sleep(LOOK_AGAIN_S)

@@ -17,9 +17,17 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 
-DUPLICATED = ("uploads", "controls", "transcriptions", "corrections", "chunks.interactive", "chunks.batch")
+DUPLICATED = (
+    "uploads",
+    "uploads.long",
+    "controls",
+    "transcriptions",
+    "corrections",
+    "chunks.interactive",
+    "chunks.batch",
+)
 PUBLIC = "transcripts"
-POISONED = ("uploads", "controls", "transcriptions", "corrections", "chunks.interactive", "chunks.batch")
+POISONED = DUPLICATED
 SHARE = 0.06
 POISON_GAP_S = (15.0, 60.0)
 LATE_S = (0.0, 8.0)

@@ -103,7 +103,15 @@ def _told(number: int, job: Inputs) -> dict[str, object]:
     upload = job.upload()
     job.clock -= 1
     line = {"operation": "upload", "outcome": "pending", "tenant": "court", "number": number, "job_id": job.job_id}
-    return {**line, "key": f"key-{number}", "sha256": upload.audio.sha256, "status": 202, "code": "", "mark": ""}
+    return {
+        **line,
+        "key": f"key-{number}",
+        "sha256": upload.audio.sha256,
+        "status": 202,
+        "code": "",
+        "mark": "",
+        "duration_s": 0.0,
+    }
 
 
 @contextmanager

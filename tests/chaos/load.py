@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.chaos.caller import Answer, Caller, Json
 from tests.chaos.plan import Script, Upload
-from tests.chaos.sounds import recording, rubbish
+from tests.chaos.sounds import heavy, recording, rubbish
 from tests.chaos.told import Notebook, Told
 
 CLIENTS = 40
@@ -89,7 +90,8 @@ class Load:
         """The recording of an upload."""
         if upload.script is Script.RUBBISH:
             return rubbish(self._seed, upload.number)
-        return recording(self._seed, upload.number, upload.duration_s)
+        sound = recording(self._seed, upload.number, upload.duration_s)
+        return heavy(sound) if upload.heavy else sound
 
     def key(self, number: int) -> str:
         """The Idempotency-Key of an upload."""
@@ -133,7 +135,9 @@ class _Client:
             headers={"Idempotency-Key": key},
         )
         job_id = str(answer.body.get("id", "")) if answer else ""
-        self._tell(operation, answer, job_id=job_id, key=key, sha256=hashlib.sha256(audio).hexdigest())
+        said_s = 0.0 if upload.script is Script.RUBBISH else upload.duration_s
+        sha256 = hashlib.sha256(audio).hexdigest()
+        self._tell(operation, answer, job_id=job_id, key=key, sha256=sha256, duration_s=said_s)
         return job_id
 
     def ended(self, job_id: str) -> Json | None:
@@ -221,11 +225,12 @@ class _Client:
             answer = self._caller.until_definite("PUT", path, json={"name": mark})
             self._tell("name", answer, job_id=job_id, mark=mark)
 
-    def _tell(self, operation: str, answer: Answer | None, *, job_id: str, **more: str) -> None:
+    def _tell(self, operation: str, answer: Answer | None, *, job_id: str, **more: Any) -> None:
         self._load.note(
             Told(
                 operation=operation,
                 tenant=self._upload.tenant,
+                script=self._upload.script.value,
                 number=self._upload.number,
                 job_id=job_id,
                 outcome=answer.outcome if answer else "unknown",

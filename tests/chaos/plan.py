@@ -4,7 +4,7 @@ In: seed, length, number of jobs. Out: a plan; the same seed gives the same plan
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -20,7 +20,7 @@ OURS = (
     "effects",
 )
 ENGINES = ("kafka", "postgres", "opensearch", "s3", "registry")
-TWINNED = ("assembler", "projector", "chunker", "speech-asr", "speech-diarization", "effects")
+TWINNED = ("assembler", "projector", "chunker", "chunker-long", "speech-asr", "speech-diarization", "effects")
 DISKS = ("s3", "temporary")
 
 FIRST_FAULT_S = 3.0
@@ -29,18 +29,19 @@ GAP_S = (3.0, 12.0)
 PAUSE_S = (7.5, 14.0)
 ENGINE_PAUSE_S = (2.0, 9.0)
 FULL_S = (5.0, 12.0)
-# Uploads begin in this part of the run; the rest of it has faults only.
-LOAD_SHARE = 0.85
+# Of the uploads that are sound; above 50 MB they go to the chunker of long ones, whatever there is to hear in them.
+HEAVY_SHARE = 0.03
 TENANTS = ("court", "clinic")
 
 
 class Kind(StrEnum):
-    """What is done to a process or a disk."""
+    """What is done to a process or a disk; the last, to all processes at once, is in no plan and ends every run."""
 
     KILL = "kill"
     KILL_FAMILY = "kill-family"
     PAUSE = "pause"
     RESTART = "restart"
+    KILL_ALL = "kill-all"
     FILL = "fill"
 
 
@@ -88,7 +89,7 @@ SHARES: dict[Script, int] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One recording and what its client does with it; `number` is what its sound says."""
+    """One recording and what its client does with it; `number` is what its sound says, a `heavy` one is large."""
 
     number: int
     at_s: float
@@ -97,6 +98,7 @@ class Upload:
     duration_s: float
     diarize: bool
     patience_s: float
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +112,14 @@ class Plan:
 
 
 def plan(seed: int, minutes: float, jobs: int, targets: Sequence[str] = (*OURS, *ENGINES)) -> Plan:
-    """The plan of a seed."""
+    """The plan of a seed; uploads begin until the end, so that the last fault finds work under way."""
     faults, uploads = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
+    planned = [*_uploads(uploads, minutes * 60, jobs)]
     return Plan(
         seed=seed,
         minutes=minutes,
         faults=tuple(_faults(faults, minutes * 60, targets)),
-        uploads=tuple(_uploads(uploads, minutes * 60 * LOAD_SHARE, jobs)),
+        uploads=tuple(_with_heavy(np.random.default_rng([seed, 5]), planned)),
     )
 
 
@@ -162,6 +165,13 @@ def _uploads(random: np.random.Generator, length_s: float, jobs: int) -> Iterato
             diarize=bool(random.random() < 0.8),
             patience_s=round(float(random.uniform(0, 4)), 2),
         )
+
+
+def _with_heavy(random: np.random.Generator, uploads: Sequence[Upload]) -> Iterator[Upload]:
+    """The same uploads, some of them heavy: one at least, in a run however short."""
+    sound = [upload.number for upload in uploads if upload.script is not Script.RUBBISH]
+    heavy = random.permutation(sound)[: max(1, round(HEAVY_SHARE * len(sound)))].tolist()
+    return (replace(upload, heavy=upload.number in heavy) for upload in uploads)
 
 
 def _audio_s(random: np.random.Generator) -> float:

@@ -11,10 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.chaos.plan import ENGINES, OURS, Kind
+from tests.chaos.plan import ENGINES, OURS, Kind, Plan
 from tests.chaos.run import QUIET_GOAL_S, Result
 
 SHOWN_VIOLATIONS = 60
+# From what on a target had time to come back, and the kinds of fault of which that is so.
+HEALS = {
+    "SIGKILL": (Kind.KILL, Kind.KILL_FAMILY),
+    "SIGCONT": (Kind.PAUSE,),
+    "SIGTERM": (Kind.RESTART,),
+    "SIGKILL of all at once": (Kind.KILL_ALL,),
+}
 
 
 def lines(result: Result) -> Iterator[str]:
@@ -27,14 +34,15 @@ def lines(result: Result) -> Iterator[str]:
         yield f"  {target:<20}" + "  ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
     for why, count in result.deeds.skipped.items():
         yield f"  not done {count} times: {why}"
-    yield f"jobs: {len(plan.uploads)} uploads planned, {result.acknowledged} acknowledged"
-    yield "told: " + ", ".join(f"{what} {n}" for what, n in sorted(result.told.items()))
+    yield f"jobs: {len(plan.uploads)} uploads planned, {_heavy(plan)} above 50 MB; {result.acknowledged} acknowledged"
+    yield "answers: " + ", ".join(f"{what} {n}" for what, n in sorted(result.told.items()))
     yield "disturbed: " + ", ".join(f"{what} {n}" for what, n in sorted(result.disturbed.items()))
-    yield _recovery_line("back after a fault, all targets", _seconds(result, (*OURS, *ENGINES)))
-    yield _recovery_line("  our processes", _seconds(result, OURS))
-    yield _recovery_line("  engines", _seconds(result, ENGINES))
+    for heal in HEALS:
+        yield _recovery_line(f"our processes back after {heal}", _seconds(result, OURS, heal))
+        yield _recovery_line(f"engines back after {heal}", _seconds(result, ENGINES, heal))
     quiet = "never" if result.quiet_s is None else f"{result.quiet_s:.1f} s"
-    yield f"heal to quiet: {quiet} (goal {QUIET_GOAL_S:.0f} s; load average {result.load_average:.1f})"
+    goal = f"GOAL MISSED: {QUIET_GOAL_S:.0f} s" if result.goal_missed else f"goal {QUIET_GOAL_S:.0f} s"
+    yield f"all killed to quiet: {quiet} ({goal}; load average {result.load_average:.1f})"
     for kind in result.seen:
         told = ", ".join(f"{sign} {n}" for sign, n in sorted(kind.told.items())) or "nothing"
         yield f"seen of {kind.done} {kind.kind}: {told}"
@@ -45,7 +53,6 @@ def lines(result: Result) -> Iterator[str]:
 
 def write(result: Result, folder: Path) -> None:
     """Leaves the result for later."""
-    seconds = _seconds(result, (*OURS, *ENGINES))
     body = {
         "seed": result.plan.seed,
         "minutes": result.plan.minutes,
@@ -56,8 +63,13 @@ def write(result: Result, folder: Path) -> None:
         "kills_and_pauses": kills_and_pauses(result),
         "told": result.told,
         "disturbed": result.disturbed,
-        "recovery_s": {"p50": _percentile(seconds, 50), "p99": _percentile(seconds, 99), "all": seconds},
-        "heal_to_quiet_s": result.quiet_s,
+        "recovery_s": {
+            f"{who} {heal}": _summary(_seconds(result, targets, heal))
+            for who, targets in (("ours", OURS), ("engines", ENGINES))
+            for heal in HEALS
+        },
+        "killed_to_quiet_s": result.quiet_s,
+        "goal_missed": result.goal_missed,
         "seen": {kind.kind: {"done": kind.done, "told": dict(kind.told)} for kind in result.seen},
         "load_average": result.load_average,
         "wall_s": result.wall_s,
@@ -68,8 +80,12 @@ def write(result: Result, folder: Path) -> None:
 
 def kills_and_pauses(result: Result) -> int:
     """How often a process was killed or paused."""
-    kinds = {Kind.KILL, Kind.KILL_FAMILY, Kind.PAUSE}
+    kinds = {Kind.KILL, Kind.KILL_FAMILY, Kind.KILL_ALL, Kind.PAUSE}
     return sum(n for (_, kind), n in result.deeds.done.items() if kind in kinds)
+
+
+def _heavy(plan: Plan) -> int:
+    return sum(upload.heavy for upload in plan.uploads)
 
 
 def _by_kind(done: Counter[tuple[str, str]]) -> Counter[str]:
@@ -83,8 +99,13 @@ def _order(target: str) -> tuple[int, str]:
     return ((*OURS, *ENGINES).index(target) if target in (*OURS, *ENGINES) else len(OURS) + len(ENGINES), target)
 
 
-def _seconds(result: Result, targets: Sequence[str]) -> list[float]:
-    return [round(r.seconds, 2) for r in result.deeds.recoveries if r.seconds is not None and r.target in targets]
+def _seconds(result: Result, targets: Sequence[str], heal: str) -> list[float]:
+    back = (r for r in result.deeds.recoveries if r.target in targets and r.kind in HEALS[heal])
+    return [round(r.seconds, 2) for r in back if r.seconds is not None]
+
+
+def _summary(seconds: Sequence[float]) -> dict[str, object]:
+    return {"p50": _percentile(seconds, 50), "p99": _percentile(seconds, 99), "all": seconds}
 
 
 def _percentile(seconds: Sequence[float], share: int) -> float | None:

@@ -1,14 +1,15 @@
 """One chaos run, from an empty home to a verdict.
 
 In: seed, length, jobs, a home and ports. Out: a result, with everything it rests on in the run's folder.
-Load and nemesis together, then healing, then quiet, then the same recordings calmly, then the checker.
+Load and nemesis together, then everything killed at once, then quiet, then some recordings calmly, then the checker.
 """
 
 import os
+import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,21 +19,22 @@ from tests.chaos.checker.verdict import Violation, check
 from tests.chaos.disturb import Disturber
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Deeds, Nemesis
-from tests.chaos.plan import ENGINES, OURS, Plan, Script
+from tests.chaos.plan import ENGINES, OURS, Plan, Script, Upload
 from tests.chaos.quiet import moving
 from tests.chaos.signs import POISON, Deed, Seen, seen, unseen
-from tests.chaos.told import Notebook
+from tests.chaos.told import Notebook, Told
 from tests.chaos.watch import Watch
 from tests.chaos.world import World
 
-QUIET_LIMIT_S = 420.0
+QUIET_LIMIT_S = 600.0
+# I30. A run that misses it says so; its exit status stays, because the machine may have been too slow for anybody.
 QUIET_GOAL_S = 60.0
 CALM_JOBS = 60
 CALM_LIMIT_S = 420.0
 POLL_S = 0.5
 # What is planned on these jobs makes a second copy of their records mean something else.
 LEFT_ALONE = (Script.DELETE, Script.CRASH, Script.HANG)
-REPEATED = (Script.PLAIN, Script.TWINS, Script.NAME, Script.FEEDBACK, Script.CORRECT)
+REPEATED = (Script.PLAIN, Script.TWINS, Script.NAME, Script.FEEDBACK, Script.CORRECT, Script.RUBBISH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,11 @@ class Result:
     wall_s: float
     violations: list[Violation]
 
+    @property
+    def goal_missed(self) -> bool:
+        """Whether rest came later than it should."""
+        return self.quiet_s is None or self.quiet_s > QUIET_GOAL_S
+
 
 def run(plan: Plan, place: Place, say: Callable[[str], None]) -> Result:
     """The whole run; the stack is gone afterwards, whatever happens."""
@@ -76,6 +83,17 @@ def run(plan: Plan, place: Place, say: Callable[[str], None]) -> Result:
         return _Run(plan, place.folder, world, say).result()
     finally:
         world.end(place.folder / "logs")
+
+
+def acknowledged(lines: Iterable[Told]) -> int:
+    """How many recordings were taken in; two clients with one key hand in one."""
+    return len({(t.tenant, t.key) for t in lines if t.operation == "upload" and t.outcome == "pending"})
+
+
+def drawn(plan: Plan, acknowledged: Set[int]) -> list[Upload]:
+    """The uploads that are repeated calmly, from the whole run alike."""
+    able = [upload for upload in plan.uploads if upload.script in REPEATED and upload.number in acknowledged]
+    return random.Random(plan.seed).sample(able, min(CALM_JOBS, len(able)))
 
 
 class _Run:
@@ -120,7 +138,7 @@ class _Run:
             deeds=self._nemesis.deeds,
             disturbed=dict(self._disturber.counts),
             told=self._counts(),
-            acknowledged=sum(t.operation == "upload" and t.outcome == "pending" for t in self._notebook.lines),
+            acknowledged=acknowledged(self._notebook.lines),
             quiet_s=quiet_s,
             still_moving=still,
             seen=kinds,
@@ -130,7 +148,7 @@ class _Run:
         )
 
     def _chaos(self) -> tuple[float | None, list[str]]:
-        """Load and faults, then the seconds from the last heal until all was quiet."""
+        """Load and faults until the end, everything killed at once, and the seconds from then until all was quiet."""
         self._say(f"{len(self._plan.uploads)} uploads, {len(self._plan.faults)} faults, {self._plan.minutes} minutes")
         self._watch.start()
         self._disturber.start()
@@ -138,10 +156,10 @@ class _Run:
         load = threading.Thread(target=self._load.run, args=(self._plan.uploads, begun_s), name="load")
         load.start()
         self._nemesis.run(begun_s, self._plan.minutes * 60)
-        healed_s = time.monotonic()
-        self._nemesis.heal()
+        healed_s = self._nemesis.finish((*OURS, *ENGINES))
+        self._say("everything killed; waiting for quiet")
         self._disturber.stop()
-        self._say("healed; waiting for quiet")
+        self._nemesis.await_recovery()
         self._revive()
         self._load.deadline_s = healed_s + QUIET_LIMIT_S
         still = self._until_quiet(healed_s, load)
@@ -164,7 +182,7 @@ class _Run:
     def _calm(self) -> None:
         """The fault-free run of the same recordings; then the sweeps look at everything once more."""
         done = {told.number for told in self._notebook.lines if told.outcome == "pending"}
-        again = [u for u in self._plan.uploads if u.script in REPEATED and u.number in done][:CALM_JOBS]
+        again = drawn(self._plan, done)
         self._say(f"quiet; {len(again)} recordings once more without faults")
         self._load.deadline_s = time.monotonic() + CALM_LIMIT_S
         self._load.repeat_calmly(again)

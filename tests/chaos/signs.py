@@ -103,11 +103,12 @@ def _sum(said: Mapping[str, float], metric: str) -> float:
 
 _ENDED: Mapping[str, Check] = {START: _started_anew, UP: _silent}
 _AWAY: Mapping[str, Check] = {ENGINE_UP: _engine_away, REFUSED: _rises(REFUSED)}
-# For each kind of fault the signs that may tell of it.
+# For each kind of fault the signs that may tell of it. Of engines killed with all of us nobody is there to tell.
 SIGNS: Mapping[str, Mapping[str, Check]] = {
     Kind.KILL: _ENDED,
     Kind.KILL_FAMILY: _ENDED,
     Kind.RESTART: _ENDED,
+    Kind.KILL_ALL: _ENDED,
     Kind.PAUSE: {UP: _silent, FENCED: _rises(FENCED), START: _started_anew},
     f"engine {Kind.KILL}": {**_AWAY, STATUS: _restarted},
     f"engine {Kind.PAUSE}": _AWAY,

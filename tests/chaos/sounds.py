@@ -5,6 +5,7 @@ two uploads of a run have the same words, and a transcript can be traced to its 
 """
 
 import io
+import struct
 
 import numpy as np
 import soundfile
@@ -13,6 +14,8 @@ SAMPLE_RATE_HZ = 16_000
 LOUDNESS = 3_000
 # Long recordings are not compressed: they should be large on the wire.
 FLAC_BELOW_S = 60.0
+# More than the ordinary chunkers take.
+HEAVY_BYTES = 50_100_000
 
 
 def recording(seed: int, number: int, duration_s: float) -> bytes:
@@ -22,6 +25,15 @@ def recording(seed: int, number: int, duration_s: float) -> bytes:
     out = io.BytesIO()
     soundfile.write(out, samples, SAMPLE_RATE_HZ, format="FLAC" if duration_s < FLAC_BELOW_S else "WAV")
     return out.getvalue()
+
+
+def heavy(sound: bytes) -> bytes:
+    """The same sound as a large WAV file: a chunk that no decoder reads lies before it."""
+    samples, rate_hz = soundfile.read(io.BytesIO(sound), dtype="int16")
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate_hz, format="WAV", subtype="PCM_16")
+    chunks = struct.pack("<4sI", b"JUNK", HEAVY_BYTES) + bytes(HEAVY_BYTES) + out.getvalue()[12:]
+    return struct.pack("<4sI4s", b"RIFF", len(chunks) + 4, b"WAVE") + chunks
 
 
 def rubbish(seed: int, number: int) -> bytes:

@@ -1,11 +1,17 @@
 """Plans: repeatable, and nobody is left out of a long run."""
 
+import io
 from collections import Counter
 from itertools import pairwise
 
 import pytest
+import soundfile
 
+from schemas.topics import UPLOADS_LONG, upload_topic
 from tests.chaos.plan import ENGINES, GAP_S, OURS, PAUSE_S, Kind, Script, plan
+from tests.chaos.run import CALM_JOBS, drawn
+from tests.chaos.sounds import heavy as heavier
+from tests.chaos.sounds import recording
 
 MINUTES = 30
 
@@ -36,3 +42,28 @@ def test_faults_come_every_few_seconds_and_pauses_outlast_the_session() -> None:
 
 def test_clients_do_everything_that_people_do() -> None:
     assert {upload.script for upload in plan(1, MINUTES, 300).uploads} == set(Script)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_uploads_begin_until_the_last_fault(seed: int) -> None:
+    starts = [upload.at_s for upload in plan(seed, MINUTES, 200).uploads]
+    assert MINUTES * 60 - 60 < max(starts) <= MINUTES * 60
+
+
+@pytest.mark.parametrize("jobs", [10, 200])
+def test_some_uploads_go_to_the_chunker_of_long_ones(jobs: int) -> None:
+    uploads = plan(3, MINUTES, jobs).uploads
+    heavy = [upload for upload in uploads if upload.heavy]
+    assert 1 <= len(heavy) <= 0.03 * jobs + 1
+    assert all(upload.script is not Script.RUBBISH for upload in heavy)
+    sound = recording(3, 0, 2.0)
+    assert upload_topic(len(large := heavier(sound))) == UPLOADS_LONG
+    assert (soundfile.read(io.BytesIO(large))[0] == soundfile.read(io.BytesIO(sound))[0]).all()
+
+
+def test_what_is_repeated_calmly_comes_from_the_whole_run() -> None:
+    whole = plan(4, MINUTES, 300)
+    again = drawn(whole, {upload.number for upload in whole.uploads})
+    assert len({upload.number for upload in again}) == CALM_JOBS
+    assert sum(upload.at_s > MINUTES * 30 for upload in again) > CALM_JOBS / 4
+    assert again == drawn(whole, {upload.number for upload in whole.uploads})

@@ -11,7 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One request of a client. `outcome`: done, pending (202), refused, gone, or unknown."""
+    """One request of a client. `outcome`: done, pending (202), refused, gone, or unknown.
+
+    `duration_s` is how long an uploaded recording lasts, 0 for what is no sound.
+    """
 
     operation: str
     tenant: str
@@ -25,6 +28,8 @@ class Told:
     mark: str = ""
     request_id: str = ""
     key: str = ""
+    script: str = ""
+    duration_s: float = 0.0
 
 
 class Notebook:

@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from tests.chaos.checker.evidence import Evidence, Line
 from tests.chaos.checker.fold import Fields, Job
+from tests.chaos.checker.log import Entry
 from tests.chaos.checker.violation import Violation
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:palimpsest")
@@ -31,6 +32,7 @@ def violations(evidence: Evidence) -> Iterator[Violation]:
         for invariant, text in (check or _keyed)(told, job):
             subject = told["job_id"] or told["key"]
             yield Violation(invariant=invariant, subject=subject, text=f"{told['operation']} {told['outcome']}: {text}")
+    yield from _on_the_topic(evidence)
     yield from _one_outcome_each(evidence)
     yield from _uploads_and_jobs(evidence)
     yield from _revisions(evidence)
@@ -48,6 +50,8 @@ def _upload(told: Line, job: Job | None) -> Iterator[tuple[str, str]]:
         yield "I13", f"the job belongs to {job.tenant_id}"
     elif job.accepted is not None and job.accepted["audio"]["sha256"] != told["sha256"]:
         yield "I13", "the job has another recording"
+    elif job.audio is not None and told["duration_s"] and job.audio["duration_ms"] != round(told["duration_s"] * 1000):
+        yield "I12", f"{job.audio['duration_ms']} ms were heard of {told['duration_s']} s"
     expected = str(uuid5(NAMESPACE, f"job/{told['tenant']}/{told['key']}"))
     if told["job_id"] not in ("", expected):
         yield "I5", f"the key names the job {expected}"
@@ -78,6 +82,23 @@ def _name(told: Line, job: Job | None) -> Iterator[tuple[str, str]]:
         return
     if not any(kind == "SpeakerNamed" and fact["name"] == told["mark"] for kind, fact in job.facts):
         yield "I1", "nobody was named"
+
+
+def _on_the_topic(evidence: Evidence) -> Iterator[Violation]:
+    """A correction or a name that was answered with 202 is written down; what must come of it is the next rule."""
+    written = {text for entry in evidence.topics["corrections"] for text in _texts(entry)}
+    for told in evidence.told:
+        pending = told["operation"] in ("correct", "name") and told["outcome"] == "pending"
+        if pending and told["mark"] not in written:
+            text = f"{told['operation']} pending: the request is nowhere"
+            yield Violation(invariant="I1", subject=told["job_id"], text=text)
+
+
+def _texts(entry: Entry) -> Iterator[str]:
+    if entry.kind == "CorrectionSubmitted":
+        yield from (segment["text"] for segment in entry.fields["replacement"])
+    if entry.kind == "SpeakerNameSubmitted":
+        yield entry.fields["name"] or ""
 
 
 def _keyed(told: Line, job: Job | None) -> Iterator[tuple[str, str]]:

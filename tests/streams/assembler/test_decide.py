@@ -178,15 +178,16 @@ def test_a_success_after_completion_of_its_chunk_closes_the_gap() -> None:
     assert isinstance(done, records.TranscriptCompleted) and done.gaps == ()
 
 
-def test_all_failed_is_a_failed_job_that_may_be_retried() -> None:
-    given, job = Inputs(), Job()
-    job.give(given.upload(), given.prepared(), given.failed(0), given.diarized(0), given.failed(1))
+def test_all_failed_is_a_failed_job_that_may_be_retried_as_it_was_asked_for() -> None:
+    given, job, options = Inputs(), Job(), TranscriptionOptions(language="de", vocabulary=("Palimpsest",))
+    job.give(given.upload(options), given.prepared(), given.failed(0), given.diarized(0), given.failed(1))
     assert job.give(given.diarized(1)) == ["ChunkCompleted", "JobFailed"]
     failed = job.facts[-1]
     assert isinstance(failed, records.JobFailed)
     assert (failed.stage, failed.retryable) == ("transcribing", True)
     assert job.give(given.retried()) == ["JobRetried"]
     assert [(work.index, work.round, work.tasks) for work in job.sent()] == [(0, 1, (Task.ASR,)), (1, 1, (Task.ASR,))]
+    assert {work.options for work in job.sent()} == {options}
     assert job.give(given.transcribed(0, 1), given.failed(1, round_=1)) == ["ChunkCompleted", "ChunkCompleted"]
     assert job.give(assembled(job, [segment(1_000)])) == ["SegmentsPublished", "TranscriptCompleted"]
 
