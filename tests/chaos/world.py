@@ -45,6 +45,22 @@ STARTS = 3
 TWIN = "-twin"
 
 
+def engine_addresses(shared: Mapping[str, str]) -> dict[str, object]:
+    """The engines' part of what the checker is told."""
+    return {
+        "kafka": shared["PALIMPSEST_KAFKA_BOOTSTRAP"],
+        "prefix": shared["PALIMPSEST_TOPIC_PREFIX"],
+        "registry": shared["PALIMPSEST_REGISTRY_URL"],
+        "postgres": shared["PALIMPSEST_POSTGRES_DSN"],
+        "opensearch": shared["PALIMPSEST_OPENSEARCH_URL"],
+        "index_prefix": shared["PALIMPSEST_INDEX_PREFIX"],
+        "s3": shared["PALIMPSEST_S3_ENDPOINT"],
+        "bucket": shared["PALIMPSEST_S3_BUCKET"],
+        "access_key": shared["PALIMPSEST_S3_ACCESS_KEY"],
+        "secret_key": shared["PALIMPSEST_S3_SECRET_KEY"],
+    }
+
+
 class World(Stack):
     """The stack, with a second member of each consumer group that starts only when it is called."""
 
@@ -83,22 +99,8 @@ class World(Stack):
 
     def addresses(self) -> dict[str, object]:
         """What the checker is told of the world: where things are, and nothing of how they work."""
-        shared = self.shared_settings()
-        return {
-            "kafka": shared["PALIMPSEST_KAFKA_BOOTSTRAP"],
-            "prefix": shared["PALIMPSEST_TOPIC_PREFIX"],
-            "registry": shared["PALIMPSEST_REGISTRY_URL"],
-            "postgres": shared["PALIMPSEST_POSTGRES_DSN"],
-            "opensearch": shared["PALIMPSEST_OPENSEARCH_URL"],
-            "index_prefix": shared["PALIMPSEST_INDEX_PREFIX"],
-            "s3": shared["PALIMPSEST_S3_ENDPOINT"],
-            "bucket": shared["PALIMPSEST_S3_BUCKET"],
-            "access_key": shared["PALIMPSEST_S3_ACCESS_KEY"],
-            "secret_key": shared["PALIMPSEST_S3_SECRET_KEY"],
-            "logs": str(self.layout.logs),
-            "api": self.api_url,
-            "keys": self.keys,
-        }
+        engines = engine_addresses(self.shared_settings())
+        return {**engines, "logs": str(self.layout.logs), "api": self.api_url, "keys": self.keys}
 
     def secrets(self) -> list[str]:
         """What may stand in no log."""
