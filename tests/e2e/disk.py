@@ -1,9 +1,9 @@
-"""Every byte that a workspace has on the disk, searched for a marker.
+"""Every byte that a workspace has on the disk, searched for markers.
 
-In: where the engines keep their files, and the names of a workspace. Out: the files that hold the marker, by place.
+In: where the engines keep their files, and the names of a workspace. Out: the files that hold one, by place.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,11 @@ class Disk:
 
     places: Mapping[str, tuple[Path, ...]]
 
-    def holding(self, marker: str) -> dict[str, list[str]]:
-        """Names of files that hold the marker, by place; places without any are left out."""
+    def holding(self, *markers: str) -> dict[str, list[str]]:
+        """Names of files that hold any of the markers, by place; places without any are left out."""
+        wanted = [marker.encode() for marker in markers]
         found = {
-            place: [path.name for folder in folders for path in _files(folder) if _holds(path, marker.encode())]
+            place: [path.name for folder in folders for path in _files(folder) if _holds(path, wanted)]
             for place, folders in self.places.items()
         }
         return {place: names for place, names in found.items() if names}
@@ -61,15 +62,16 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _holds(path: Path, marker: bytes) -> bool:
+def _holds(path: Path, markers: Sequence[bytes]) -> bool:
     """Read, not mapped: an engine may cut a file while we look, which ends a process that has it mapped."""
-    kept = b""
+    longest, kept = max(map(len, markers)), b""
     try:
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
-                if marker in kept + block:
+                seen = kept + block
+                if any(marker in seen for marker in markers):
                     return True
-                kept = (kept + block)[1 - len(marker) :]
+                kept = seen[1 - longest :]
     except FileNotFoundError:
         return False  # it went while we looked
     return False

@@ -1,4 +1,7 @@
-"""Forgotten means gone: a marker that was in a job's text, names and options is in no file any more, and stays away."""
+"""Forgotten means gone: a marker that was in a job's text, names and options is in no file any more, and stays away.
+
+So is a word that was recognised, and that nobody corrected.
+"""
 
 import io
 import json
@@ -22,6 +25,7 @@ from local.stack import Stack
 from runtime.objects import ObjectStore
 from runtime.topic_reader import read_topic
 from schemas.topics import TRANSCRIPTIONS, TRANSCRIPTS
+from streams.speech.engines.stub import RARE_LETTERS
 from tests.deadline import until
 from tests.e2e.client import Client, Json
 from tests.e2e.conftest import STUB, Pipeline, running_pipeline
@@ -37,6 +41,7 @@ LATE_TIMEOUT_S = 90.0
 SPEECH = ("speech-asr", "speech-diarization")
 # Where a job's words are while it lives; what the logs and the registry hold must never be among it.
 KEPT = {TRANSCRIPTS, "working topics", "tables", "write-ahead log", "index", "objects"}
+SAID = KEPT - {"objects"}  # words that were recognised: no object has them
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +77,24 @@ def recording(marker: str, seed: int) -> bytes:
     return out.getvalue() + b"LIST" + len(note).to_bytes(4, "little") + note
 
 
-def forgotten_on(disk: Disk, marker: str, by_age: Collection[str] = ("working topics",)) -> None:
-    """Waits until only what forgets by age holds the marker; which files hold it still is the error."""
+def forgotten_on(disk: Disk, *markers: str, by_age: Collection[str] = ("working topics",)) -> None:
+    """Waits until only what forgets by age holds any marker; which files hold it still is the error."""
     left: dict[str, list[str]] = {}
 
     def nothing_left() -> bool:
         left.clear()
-        left.update({place: names for place, names in disk.holding(marker).items() if place not in by_age})
+        left.update({place: names for place, names in disk.holding(*markers).items() if place not in by_age})
         return not left
 
     try:
-        until(nothing_left, GONE_WITHIN_S, "no file holds the marker")
+        until(nothing_left, GONE_WITHIN_S, "no file holds a marker")
     except AssertionError as late:
         raise AssertionError(f"{late}: {left}") from None
 
 
 def spoken_of(client: Client, marker: str) -> str:
     """A finished job with the marker everywhere a person can put words."""
-    options = {"vocabulary": f"{marker},harbor"}
+    options = {"vocabulary": f"{marker},harbor,stub:rare"}
     accepted = client.submit(f"{marker}.wav", recording(marker, 1), idempotency_key=f"k{marker[::-1]}", **options)
     job_id = str(accepted["id"])
     assert client.ended(job_id, JOB_TIMEOUT_S)["status"] == "completed"
@@ -114,6 +119,16 @@ def spoken_of(client: Client, marker: str) -> str:
         assert client.http.request(method, where, json=body, headers=headers).status_code in (200, 202)
     client.found(marker, 30.0)
     return job_id
+
+
+def recognised(client: Client, job_id: str) -> str:
+    """A word that only this job has, that nobody wrote anywhere and that stands in a segment that nobody corrected."""
+    segments = client.transcript(job_id)["segments"]
+    last = segments[-1]
+    assert last["revision"] < segments[0]["revision"]  # which was corrected
+    word = str(last["text"].split()[-1])
+    assert len(word) > RARE_LETTERS
+    return word
 
 
 def erase(client: Client, job_id: str) -> None:
@@ -191,15 +206,20 @@ def command(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[
 def test_what_was_said_and_named_is_in_no_file_any_more(pipeline: Pipeline, client: Client, disk: Disk) -> None:
     marker = "zq" + secrets.token_hex(8)
     job_id = spoken_of(client, marker)
+    word = recognised(client, job_id)
     _on_disk(pipeline)
-    assert set(disk.holding(marker)) == KEPT  # or the search below would prove nothing
+    assert (set(disk.holding(marker)), set(disk.holding(word))) == (KEPT, SAID)  # or it would prove nothing
 
     begun = time.monotonic()
     erase(client, job_id)
-    until(lambda: gone(client, job_id) and not client.search(marker), SHOWN_WITHIN_S, "views and search forget")
+    until(
+        lambda: gone(client, job_id) and not client.search(marker) and not client.search(word),
+        SHOWN_WITHIN_S,
+        "views and search forget",
+    )
     until(lambda: not objects(pipeline, job_id), OBJECTS_WITHIN_S, "the objects are gone")
-    forgotten_on(disk, marker)
-    print(f"erasure: no file holds the marker {time.monotonic() - begun:.1f} s after DELETE")
+    forgotten_on(disk, marker, word)
+    print(f"erasure: no file holds marker or word {time.monotonic() - begun:.1f} s after DELETE")
     report = until(lambda: _finished_report(pipeline, job_id), GONE_WITHIN_S, "the report finds nothing left")
     assert {place["name"]: place["state"] for place in report["places"] if place["state"] != "gone"} == {
         "working topics": "to come",
@@ -208,9 +228,9 @@ def test_what_was_said_and_named_is_in_no_file_any_more(pipeline: Pipeline, clie
     assert client.http.get(f"/v1/transcriptions/{job_id}/archive").status_code == httpx.codes.GONE
 
     _on_disk(pipeline)
-    assert set(disk.holding(marker)) <= {"working topics"}
+    assert set(disk.holding(marker, word)) <= {"working topics"}
     assert facts(pipeline, job_id) == [_erasure(pipeline, job_id)]
-    assert _statistics(pipeline, marker) == []
+    assert _statistics(pipeline, marker) == _statistics(pipeline, word) == []
 
 
 def _finished_report(pipeline: Pipeline, job_id: str) -> Json | None:
@@ -252,7 +272,7 @@ def test_what_wakes_after_the_erasure_brings_nothing_back(pipeline: Pipeline, cl
     assert objects(pipeline, job_id) == []
     assert facts(pipeline, job_id) == [_erasure(pipeline, job_id)]
     # A worker that was stopped in the middle of a batch may blame the chunk for it, and dead letters go by age, too.
-    forgotten_on(disk, marker, ("working topics", "dead-letters"))
+    forgotten_on(disk, marker, by_age=("working topics", "dead-letters"))
 
 
 def _answered(pipeline: Pipeline, job_id: str) -> bool:

@@ -12,6 +12,7 @@ by the chunks that meet all its conditions:
     stub:hang       the process never answers
     stub:short      the device's memory does not suffice at first
     stub:slow=0.2   the chunk takes that many seconds longer
+    stub:rare       the chunk's last word is one that no other samples or options give
 
     -round=0        only in that round (0 is the first; each retry of a client's is one more)
     -task=asr       only in that task (asr or diarization)
@@ -65,6 +66,7 @@ WORDS = (
 )
 MIN_WORDS = 4
 MAX_WORDS = 12
+RARE_LETTERS = 20
 WINDOW_MS = 10_000
 STEP_MS = 2_000
 FRAMES = 589
@@ -173,9 +175,12 @@ def _transcribed(chunk: ChunkAudio) -> Transcription:
     seed = hashlib.sha256(core.tobytes() + msgspec.json.encode(chunk.options)).digest()
     count = min(MIN_WORDS + seed[0] % (MAX_WORDS - MIN_WORDS + 1), length_ms)
     edges = [chunk.start_ms + length_ms * n // count for n in range(count + 1)]
+    said = [WORDS[seed[n + 1] % len(WORDS)] for n in range(count)]
+    if any(order.action == "rare" and order.meets(chunk, Task.ASR) for order in _orders(chunk.options.vocabulary)):
+        said[-1] = f"q{seed.hex()[-RARE_LETTERS:]}"
     words = tuple(
         Word(
-            text=WORDS[seed[n + 1] % len(WORDS)],
+            text=said[n],
             start_ms=edges[n],
             end_ms=edges[n + 1],
             confidence=0.5 + seed[n + 1] / 512,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.values import Task, TranscriptionOptions
 from streams.speech.engines.protocol import SAMPLE_RATE_HZ, ChunkAudio, ChunkError, Diarization, Transcription
-from streams.speech.engines.stub import CRASH_STATUS, StubAsr, StubDiarization
+from streams.speech.engines.stub import CRASH_STATUS, WORDS, StubAsr, StubDiarization
 from tests.contracts.test_engines import speech_settings
 
 SETTINGS = speech_settings("stub", "stub")
@@ -43,6 +43,14 @@ def test_the_same_chunk_has_the_same_words_and_others_have_others() -> None:
 def test_options_change_the_words() -> None:
     plain = chunk(1)
     assert asr(plain) != asr(replace(plain, options=TranscriptionOptions(language="en")))
+
+
+def test_a_rare_word_is_said_once() -> None:
+    found = [asr(chunk(seed, "stub:rare")) for seed in (1, 1, 2)]
+    texts = [outcome.passages[0].text for outcome in found if isinstance(outcome, Transcription)]
+    words = [text.split()[-1] for text in texts]
+    assert words[0] == words[1] != words[2]
+    assert not set(words) & set(WORDS)
 
 
 @given(st.integers(0, 1_000), st.floats(0.001, 2.0))
