@@ -81,6 +81,7 @@ class Assembler:
         if self._pending:
             log.info("publishing what a stop left", action="assembler.leftovers", records=len(self._pending))
         self._orders_left = True
+        telemetry.outbox_depth.set(0)  # what waits in other partitions their members tell
         self._after_commit(conn)
 
     def _recover(self, conn: Connection) -> None:
@@ -244,8 +245,8 @@ class Assembler:
         orders, self._orders = self._orders, []
         self._submit(orders)
         pending, self._pending = self._pending, []
-        telemetry.outbox_depth.set(len(pending))
         if pending:
+            telemetry.outbox_depth.set(len(pending))
             self._publish(conn, pending)
             telemetry.outbox_depth.set(0)
 

@@ -15,6 +15,7 @@ from schemas.evidence import pack
 from schemas.topics import DEAD_LETTERS, TRANSCRIPTS
 from streams.assembler.attempts import MAX_ATTEMPTS
 from streams.assembler.store import Slot, Store
+from streams.assembler.worker import CHORE_PERIOD_S
 from tests.deadline import until
 from tests.e2e.conftest import free_ports
 from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
@@ -78,6 +79,8 @@ def test_what_waits_is_counted_while_no_broker_is_there(workspace: Mapping[str, 
     }
     with assembler({**workspace, **settings}):
         until(lambda: _shows(ports["health"], "palimpsest_outbox_depth 1.0"), 30, "the waiting fact is counted")
+        time.sleep(2 * CHORE_PERIOD_S)
+        assert _shows(ports["health"], "palimpsest_outbox_depth 1.0")
 
 
 def _shows(port: int, line: str) -> bool:
