@@ -24,4 +24,5 @@ def test_a_short_run_keeps_every_promise(tmp_path: Path) -> None:
     print("\n".join(report.lines(result)))
     assert result.violations == []
     assert result.acknowledged == JOBS
-    assert sum(result.deeds.done.values()) >= 2 + len((*OURS, *ENGINES))
+    # One that is being restarted just then cannot be killed.
+    assert sum(result.deeds.done.values()) >= len((*OURS, *ENGINES))
