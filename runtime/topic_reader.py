@@ -38,11 +38,11 @@ def read_topic(kafka: Kafka, name: str, only: int | None = None) -> Iterator[Inc
                     yield Incoming.of(message, kafka.topic_prefix)
 
 
-def _next(consumer: Consumer) -> list[Message]:
+def _next(consumer: Consumer, most: int = _BATCH) -> list[Message]:
     """What comes next, be it the end of a partition; raises Unavailable when the broker says nothing for too long."""
     deadline = time.monotonic() + SILENCE_LIMIT_S
     while time.monotonic() < deadline:
-        if messages := consumer.consume(_BATCH, _POLL_S):
+        if messages := consumer.consume(most, _POLL_S):
             return messages
     raise Unavailable(f"Kafka said nothing for {SILENCE_LIMIT_S:.0f} s")
 
@@ -66,16 +66,18 @@ def follow_topic(kafka: Kafka, name: str) -> Generator[list[Incoming], None, Non
 
 
 def read_from(kafka: Kafka, name: str, partition: int, offset: int) -> Incoming | None:
-    """The record at exactly this place, or None."""
+    """The record at exactly this place, or None; raises Unavailable when the broker says nothing."""
     with _consumer(kafka) as consumer:
         low, high = _ends(consumer, kafka.topic(name)).get(partition, (0, 0))
         if not low <= offset < high:
             return None
         consumer.assign([TopicPartition(kafka.topic(name), partition, offset)])
-        for message in consumer.consume(1, ANSWER_TIMEOUT_S):
-            if message.error() is None and message.offset() == offset:
-                return Incoming.of(message, kafka.topic_prefix)
-    return None
+        [message] = _next(consumer, 1)  # the record, a later one, or the end of the partition
+        if (error := message.error()) is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise Unavailable(f"Kafka: {error}")
+            return None
+        return Incoming.of(message, kafka.topic_prefix) if message.offset() == offset else None
 
 
 def read_span(kafka: Kafka, name: str, partition: int, start: int, end: int) -> list[Incoming]:

@@ -68,10 +68,13 @@ SELECT index, task, round, chunk_sha256, record FROM assembler_results WHERE job
 -- name: forget_results
 DELETE FROM assembler_results WHERE job_id = ANY(%(job_ids)s);
 
--- name: park
+-- name: park  at a place where a log that lost its end had another record, this is the one that counts
 INSERT INTO assembler_parked (topic, partition, place, job_id, key, value, headers, timestamp_ms)
 VALUES (%(topic)s, %(partition)s, %(place)s, %(job_id)s, %(key)s, %(value)s, %(headers)s, %(timestamp_ms)s)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (topic, partition, place) DO UPDATE
+SET job_id = excluded.job_id, key = excluded.key, value = excluded.value, headers = excluded.headers,
+    timestamp_ms = excluded.timestamp_ms, parked_at = now()
+WHERE assembler_parked.value IS DISTINCT FROM excluded.value;
 
 -- name: unpark  what waited for a job, to be sorted by arrival
 DELETE FROM assembler_parked WHERE job_id = %(job_id)s

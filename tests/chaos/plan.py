@@ -103,12 +103,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole run."""
+    """A whole run; `last` are those whom the last fault hits."""
 
     seed: int
     minutes: float
     faults: tuple[Fault, ...]
     uploads: tuple[Upload, ...]
+    last: tuple[str, ...] = (*OURS, *ENGINES)
 
 
 def plan(seed: int, minutes: float, jobs: int, targets: Sequence[str] = (*OURS, *ENGINES)) -> Plan:

@@ -156,7 +156,7 @@ class _Run:
         load = threading.Thread(target=self._load.run, args=(self._plan.uploads, begun_s), name="load")
         load.start()
         self._nemesis.run(begun_s, self._plan.minutes * 60)
-        healed_s = self._nemesis.finish((*OURS, *ENGINES))
+        healed_s = self._nemesis.finish(self._plan.last)
         self._say("everything killed; waiting for quiet")
         self._disturber.stop()
         self._nemesis.await_recovery()

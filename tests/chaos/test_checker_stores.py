@@ -98,7 +98,7 @@ def test_a_row_that_is_missing_is_found(evidence: Evidence, table: str) -> None:
     ("table", "change"),
     [
         ("job_state", "status = 'queued'"),
-        ("job_request", "tenant_id = 'clinic'"),
+        ("job_request", "tenant_id = 'another'"),
         ("job_chunk", "text = 'another'"),
         ("history", "kind = 'Another'"),
         ("transcript_segment", "text = 'another'"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from runtime import topic_reader
 from runtime.errors import Unavailable
@@ -46,6 +46,26 @@ def test_a_broker_that_dies_meanwhile_is_not_waited_for_without_end(monkeypatch:
     del broker
     with pytest.raises(Unavailable, match="said nothing"):
         list(records)
+
+
+def test_a_broker_that_says_nothing_has_not_said_that_there_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic_reader, "SILENCE_LIMIT_S", 2.0)
+    broker = Producer({"test.mock.num.brokers": 1, "test.mock.broker.rtt": 300})
+    broker.produce("letters", b"a", partition=0)
+    broker.flush()
+    (place,) = broker.list_topics().brokers.values()
+    kafka = Kafka(bootstrap=f"{place.host}:{place.port}", topic_prefix="", partitions=4, replication=1)
+    ends = topic_reader._ends
+
+    def dies(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+        nonlocal broker
+        found = ends(consumer, topic)
+        del broker
+        return found
+
+    monkeypatch.setattr(topic_reader, "_ends", dies)
+    with pytest.raises(Unavailable, match="said nothing"):
+        read_from(kafka, "letters", 0, 0)
 
 
 def test_a_place_has_one_record_or_none(workspace: Mapping[str, str]) -> None:

@@ -161,6 +161,23 @@ def test_inputs_of_an_unknown_job_wait_for_it(bus: Bus, conn: Connection, worksh
     assert [type(fact).__name__ for fact in facts] == ["JobAccepted", "AudioReady", "ChunkCompleted"]
 
 
+def test_where_the_log_lost_its_end_the_new_record_of_a_place_waits(conn: Connection) -> None:
+    old, new = (
+        Parked(
+            job_id=f"parked {value!r}",
+            incoming=Incoming(
+                topic=UPLOADS, partition=0, offset=900_007, key=b"k", value=value, headers=(), timestamp_ms=1
+            ),
+        )
+        for value in (b"lost", b"new")
+    )
+    for _ in range(2):
+        Store().park(conn, [old])
+    Store().park(conn, [new])
+    assert Store().unpark(conn, old.job_id) == []
+    assert [incoming.value for incoming in Store().unpark(conn, new.job_id)] == [b"new"]
+
+
 def test_a_zombie_is_fenced_and_changes_nothing(bus: Bus, conn: Connection, workshop: Workshop) -> None:
     job = Inputs("zombie")
     zombie = Member(bus, conn, workshop)

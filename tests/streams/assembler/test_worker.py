@@ -15,7 +15,6 @@ from schemas.evidence import pack
 from schemas.topics import DEAD_LETTERS, TRANSCRIPTS
 from streams.assembler.attempts import MAX_ATTEMPTS
 from streams.assembler.store import Slot, Store
-from streams.assembler.worker import CHORE_PERIOD_S
 from tests.deadline import until
 from tests.e2e.conftest import free_ports
 from tests.streams.assembler.given import CHUNK_MS, Inputs, evidence
@@ -68,6 +67,15 @@ def test_sigterm_drains_and_exits_cleanly(workspace: Mapping[str, str]) -> None:
         assert process.wait(20) == 0
 
 
+BUSY = """
+from streams.assembler import worker
+worker.CHORE_PERIOD_S = 0.1
+if __name__ == "__main__":
+    worker.main()
+"""
+SEVERAL_CHORES_S = 3.0
+
+
 def test_what_waits_is_counted_while_no_broker_is_there(workspace: Mapping[str, str]) -> None:
     out = Outgoing(topic=TRANSCRIPTS, partition=0, key=b"job/1", value=b"fact")
     with connection(workspace["PALIMPSEST_POSTGRES_DSN"]) as conn:
@@ -77,9 +85,9 @@ def test_what_waits_is_counted_while_no_broker_is_there(workspace: Mapping[str, 
         "PALIMPSEST_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['nobody']}",
         "PALIMPSEST_HEALTH_PORT": str(ports["health"]),
     }
-    with assembler({**workspace, **settings}):
+    with assembler({**workspace, **settings}, "-c", BUSY):
         until(lambda: _shows(ports["health"], "palimpsest_outbox_depth 1.0"), 30, "the waiting fact is counted")
-        time.sleep(2 * CHORE_PERIOD_S)
+        time.sleep(SEVERAL_CHORES_S)
         assert _shows(ports["health"], "palimpsest_outbox_depth 1.0")
 
 
