@@ -5,7 +5,7 @@
 #   make up | down     the local stack
 #   make test [ARGS="tests/api -k upload" SIDE_BY_SIDE=3] | check | bench
 #   make chaos [SEED= MINUTES= JOBS= PORT_BASE=]   kill, pause and fill everything under load, then check every promise
-#   make chaos-guards  take the product's guards out one by one and see the checker find what they prevent
+#   make chaos-guards  take the product's guards out, or spoil what it wrote, one by one, and see that it is found
 #   make hostile       hostile files through the decoder, with the bombs that take minutes; prints a table
 #   make hostile-text  ten thousand hostile strings for each place where one can be put
 #   make fuzz [SEED=1 MINUTES=5]   mutated files through the decoder
@@ -59,7 +59,7 @@ chaos: setup
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 chaos-guards: setup
-	@exec $(RUN) -m pytest -v -s tests/chaos/guards.py
+	@exec $(RUN) -m pytest -v -s tests/chaos/guards.py tests/chaos/spoiled.py tests/e2e/lost_documents.py
 
 hostile: setup
 	@exec $(RUN) -m tests.hostile corpus

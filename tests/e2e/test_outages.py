@@ -19,7 +19,7 @@ from tests.port_bases import free_port_base
 
 OUTAGE_S = 2.0
 FULL_S = 4.0
-JOBS_PER_S = 2.0
+JOBS_PER_S = 1.0
 AWAY = (
     ("kafka", "stop"),
     ("registry", "stop"),

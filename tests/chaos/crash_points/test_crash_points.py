@@ -21,7 +21,7 @@ from tests.e2e.processes import Processes
 ALL = "CRASH_POINTS"
 DAY_S = 86_400
 # Of so many parts one runs a day.
-PARTS = 30
+PARTS = 45
 
 SITES = sites(sources())
 CELLS = cells(SITES)

@@ -1,4 +1,7 @@
-"""What a measuring client takes for a kept promise: the job is completed, and search finds it."""
+"""What a measuring client takes for a kept promise: the job is completed, and search finds it.
+
+Not collected by itself: `make chaos-guards` runs it.
+"""
 
 import httpx
 import pytest

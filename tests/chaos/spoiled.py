@@ -1,6 +1,7 @@
 """The checker on what is stored: it finds nothing after a calm run, and each single thing that is spoiled after it.
 
 The run is small and made by the clients of a chaos run on the shared engines; what a test spoils it mends again.
+Not collected by itself, because it takes a minute: `make chaos-guards` runs it.
 """
 
 import json
