@@ -6,6 +6,7 @@ from the job, so asking again changes nothing: the assembler knows it, and an er
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 from effects.world import World
 from runtime.errors import StoreRefuses
@@ -28,15 +29,13 @@ async def expire_audio(world: World) -> int:
 
     One that the store does not let go, as where it is held, keeps nobody else's; the next run tries it again.
     """
-    done, after, refused = 0, "", None
-    while jobs := await _old(world, "old_audio", after):
-        for job_id, tenant_id in jobs:
-            try:
-                await _expire(world, job_id, tenant_id)
-                done += 1
-            except StoreRefuses as trouble:
-                refused = trouble
-        after = jobs[-1][0]
+    done, refused = 0, None
+    async for job_id, tenant_id in _old(world, "old_audio"):
+        try:
+            await _expire(world, job_id, tenant_id)
+            done += 1
+        except StoreRefuses as trouble:
+            refused = trouble
     if refused is not None:
         raise refused
     return done
@@ -54,16 +53,14 @@ async def _expire(world: World, job_id: str, tenant_id: str) -> None:
 
 async def expire_transcripts(world: World) -> int:
     """Asks for the erasure of jobs that are too old; the number of requests."""
-    done, after = 0, ""
-    while jobs := await _old(world, "old_transcripts", after):
-        for job_id, tenant_id in jobs:
-            record = erasure(job_id, tenant_id, _now_ms())
-            out = await asyncio.to_thread(outgoing, record, CONTROLS, world.codec, world.kafka.partitions, "effects")
-            with crash_point("retention.produce"):
-                await world.producer.send(out)
-            log.info("a transcript is too old", action="transcript.expired", job_id=job_id)
-            done += 1
-        after = jobs[-1][0]
+    done = 0
+    async for job_id, tenant_id in _old(world, "old_transcripts"):
+        record = erasure(job_id, tenant_id, _now_ms())
+        out = await asyncio.to_thread(outgoing, record, CONTROLS, world.codec, world.kafka.partitions, "effects")
+        with crash_point("retention.produce"):
+            await world.producer.send(out)
+        log.info("a transcript is too old", action="transcript.expired", job_id=job_id)
+        done += 1
     return done
 
 
@@ -80,13 +77,18 @@ def erasure(job_id: str, tenant_id: str, now_ms: int) -> ErasureRequested:
     )
 
 
-async def _old(world: World, name: str, after: str) -> list[tuple[str, str]]:
-    values = {"now_ms": _now_ms(), "after": after, "limit": PAGE}
-    async with borrowed(world.connections) as conn:
-        return [
-            (row[0], row[1])
-            for row in await (await conn.execute(load_sql("effects")[name].encode(), values)).fetchall()
-        ]
+async def _old(world: World, name: str) -> AsyncIterator[tuple[str, str]]:
+    """Each job that is too old, with its tenant, read page by page."""
+    after = ""
+    while True:
+        values = {"now_ms": _now_ms(), "after": after, "limit": PAGE}
+        async with borrowed(world.connections) as conn:
+            page = await (await conn.execute(load_sql("effects")[name].encode(), values)).fetchall()
+        for job_id, tenant_id in page:
+            yield job_id, tenant_id
+        if not page:
+            return
+        after = page[-1][0]
 
 
 def _now_ms() -> int:

@@ -39,13 +39,17 @@ async def rewrite(world: World) -> int:
     """Rewrites the stores for which it is due; their number. The index comes last: while it is away, tables go on."""
     async with borrowed(world.connections, commit="erasure.unmarked") as conn:
         await erasures.note_unmarked(conn)
-        forgotten = await erasures.last_forgotten(conn)
-    large_s = world.forgetting.rewrite_period_s
-    done = int(await _rewritten(world, SMALL_TABLES, forgotten.rows, SMALL_PERIOD_S, _small_tables))
-    done += await _rewritten(world, LARGE_TABLES, forgotten.rows, large_s, _large_tables)
-    if forgotten.documents is not None:
+        forgotten, last = await erasures.last_forgotten(conn), await erasures.rewrites(conn)
+    now, large_s, done = datetime.now(UTC), world.forgetting.rewrite_period_s, 0
+    if rewrite_due(forgotten.rows, last.get(SMALL_TABLES), now, SMALL_PERIOD_S):
+        done += await _rewritten(world, SMALL_TABLES, _small_tables)
+    if rewrite_due(forgotten.rows, last.get(LARGE_TABLES), now, large_s):
+        done += await _rewritten(world, LARGE_TABLES, _large_tables)
+    # Only then is the engine asked how large its index is.
+    if rewrite_due(forgotten.documents, last.get(INDEX), now, SMALL_PERIOD_S):
         large = await asyncio.to_thread(index_is_large, world.search)
-        done += await _rewritten(world, INDEX, forgotten.documents, large_s if large else SMALL_PERIOD_S, _index)
+        if not large or rewrite_due(forgotten.documents, last.get(INDEX), now, large_s):
+            done += await _rewritten(world, INDEX, _index)
     return done
 
 
@@ -54,11 +58,8 @@ def index_is_large(engine: SearchEngine) -> bool:
     return any(engine.bytes_of(index) >= SMALL_INDEX_BYTES for index in engine.indices(EVERY_VERSION))
 
 
-async def _rewritten(world: World, store: str, forgotten: datetime | None, period_s: int, work: Work) -> bool:
-    async with borrowed(world.connections) as conn:
-        last = (await erasures.rewrites(conn)).get(store)
-    if not rewrite_due(forgotten, last, datetime.now(UTC), period_s):
-        return False
+async def _rewritten(world: World, store: str, work: Work) -> bool:
+    """Whether it was; not where a table was locked."""
     if (through := await work(world)) is None:
         return False
     async with borrowed(world.connections, commit="rewrite.note") as conn:

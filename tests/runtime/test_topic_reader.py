@@ -32,15 +32,19 @@ def test_an_empty_topic_ends_at_once(workspace: Mapping[str, str]) -> None:
     assert list(read_topic(Settings.read(workspace).kafka, DEAD_LETTERS)) == []
 
 
-def test_a_broker_that_dies_meanwhile_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def _mortal(records: int) -> tuple[Producer, Kafka]:
     """A broker of librdkafka's own: it hands out one batch of a partition at a time and dies with its producer."""
-    monkeypatch.setattr(topic_reader, "SILENCE_LIMIT_S", 2.0)
     broker = Producer({"test.mock.num.brokers": 1, "test.mock.broker.rtt": 300})
-    for i in range(9):
+    for i in range(records):
         broker.produce("letters", f"{i}", partition=0)
         broker.flush()
     (place,) = broker.list_topics().brokers.values()
-    kafka = Kafka(bootstrap=f"{place.host}:{place.port}", topic_prefix="", partitions=4, replication=1)
+    return broker, Kafka(bootstrap=f"{place.host}:{place.port}", topic_prefix="", partitions=4, replication=1)
+
+
+def test_a_broker_that_dies_meanwhile_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic_reader, "SILENCE_LIMIT_S", 2.0)
+    broker, kafka = _mortal(9)
     records = read_topic(kafka, "letters")
     assert next(records).value == b"0"
     del broker
@@ -50,11 +54,7 @@ def test_a_broker_that_dies_meanwhile_is_not_waited_for_without_end(monkeypatch:
 
 def test_a_broker_that_says_nothing_has_not_said_that_there_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_reader, "SILENCE_LIMIT_S", 2.0)
-    broker = Producer({"test.mock.num.brokers": 1, "test.mock.broker.rtt": 300})
-    broker.produce("letters", b"a", partition=0)
-    broker.flush()
-    (place,) = broker.list_topics().brokers.values()
-    kafka = Kafka(bootstrap=f"{place.host}:{place.port}", topic_prefix="", partitions=4, replication=1)
+    broker, kafka = _mortal(1)
     ends = topic_reader._ends
 
     def dies(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
