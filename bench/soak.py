@@ -7,7 +7,6 @@ large recording. Uses the engines of a stack folder of its own and a fresh works
 """
 
 import argparse
-import struct
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from bench import throughput
 from bench.__main__ import HOME, OUT, PORT_BASE, STUB, engines
 from bench.load import Load
 from bench.processes import Running, running
-from bench.recordings import SAMPLE_RATE_HZ
+from bench.recordings import wav_head
 from bench.resources import open_files, proportional_bytes
 from local.processes import PROCESSES
 from local.workspace import fresh_workspace
@@ -155,12 +154,6 @@ def _one_large(processes: Running, settings: Settings, size_bytes: int) -> tuple
         answer = client.post("/v1/transcriptions", content=body(), headers={"Content-Type": "audio/wav"})
         ended = _ended(client, answer.raise_for_status().json()["id"])
     return float(most - before), ended
-
-
-def wav_head(size_bytes: int) -> bytes:
-    """The head of a mono recording, 16 bits at 16 kHz, of which so many bytes follow."""
-    sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + size_bytes, b"WAVE") + sound + struct.pack("<4sI", b"data", size_bytes)
 
 
 def _ended(client: httpx.Client, job_id: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from bench.recordings import wav_head
 from bench.resources import open_files
-from bench.soak import LARGE_BYTES_OF, Sample, judge, wav_head
+from bench.soak import LARGE_BYTES_OF, Sample, judge
 
 MB = 1_000_000
 

@@ -28,12 +28,17 @@ def recording(seed: int, number: int, duration_s: float) -> bytes:
 
 
 def heavy(sound: bytes) -> bytes:
-    """The same sound as a large WAV file: a chunk that no decoder reads lies before it."""
+    """The same sound as a large WAV file."""
     samples, rate_hz = soundfile.read(io.BytesIO(sound), dtype="int16")
     out = io.BytesIO()
     soundfile.write(out, samples, rate_hz, format="WAV", subtype="PCM_16")
-    chunks = struct.pack("<4sI", b"JUNK", HEAVY_BYTES) + bytes(HEAVY_BYTES) + out.getvalue()[12:]
-    return struct.pack("<4sI4s", b"RIFF", len(chunks) + 4, b"WAVE") + chunks
+    return padded(out.getvalue(), HEAVY_BYTES)
+
+
+def padded(wav: bytes, padding_bytes: int) -> bytes:
+    """The same WAV file, larger: a chunk that no decoder reads lies before everything else."""
+    body = b"WAVE" + struct.pack("<4sI", b"JUNK", padding_bytes) + bytes(padding_bytes) + wav[12:]
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
 
 
 def rubbish(seed: int, number: int) -> bytes:

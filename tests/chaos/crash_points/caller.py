@@ -4,7 +4,6 @@ In: a server. Out: clear answers; AssertionError for one that no promise allows.
 """
 
 import io
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from typing import Any
 import httpx
 import numpy as np
 
+from bench.recordings import SAMPLE_RATE_HZ, wav_head
 from runtime.settings import Settings
 from schemas.topics import upload_topic
+from tests.chaos.sounds import padded
 from tests.deadline import until
 
 PATIENCE_S = 240.0
 REQUEST_TIMEOUT_S = 60.0
-SAMPLE_RATE_HZ = 16_000
 # More than one part of a multipart upload.
 SEVERAL_PARTS_BYTES = 9_000_000
 # More than the ordinary chunkers take; where nobody reads that topic, the job stays open until it is cancelled.
@@ -36,10 +36,8 @@ def recording(duration_s: int, padding_bytes: int = 0) -> bytes:
     """A WAV file of noise, always the same, behind a chunk that no decoder reads."""
     noise = np.random.default_rng(duration_s).normal(size=duration_s * SAMPLE_RATE_HZ) * 3000
     data = noise.astype("<i2").tobytes()
-    shape = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, 2, 16)
-    padding = struct.pack("<4sI", b"JUNK", padding_bytes) + bytes(padding_bytes) if padding_bytes else b""
-    body = b"WAVE" + padding + shape + struct.pack("<4sI", b"data", len(data)) + data
-    return struct.pack("<4sI", b"RIFF", len(body)) + body
+    wav = wav_head(len(data)) + data
+    return padded(wav, padding_bytes) if padding_bytes else wav
 
 
 class _Slow(io.BytesIO):
