@@ -22,6 +22,7 @@ from local.engines import ENGINES
 from local.layout import CHECKOUT
 from local.models import ensure_models
 from local.processes import PROCESSES
+from local.settings import STUB_ENGINES
 from local.stack import Stack
 from local.workspace import fresh_workspace
 from runtime.settings import Settings
@@ -29,11 +30,7 @@ from runtime.settings import Settings
 HOME = CHECKOUT / ".palimpsest" / "bench"
 PORT_BASE = 17600
 OUT = CHECKOUT / "out" / "bench"
-STUB = {
-    "PALIMPSEST_ASR_ENGINE": "stub",
-    "PALIMPSEST_DIARIZATION_ENGINE": "stub",
-    "PALIMPSEST_LOG_LEVEL": "warning",
-}
+STUB = {**STUB_ENGINES, "PALIMPSEST_LOG_LEVEL": "warning"}
 WRITE_SIDE = ("speech-asr", "speech-diarization", "assembler", "projector")
 DESCRIPTION = "Measures the pipeline with the stub engines, beside the bare broker."
 BYTES_PER_MB = 1_000_000

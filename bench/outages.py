@@ -25,11 +25,12 @@ from local import supervisor
 from local.engines import ENGINES
 from local.layout import CHECKOUT
 from local.ports import LOOPBACK
+from local.settings import STUB_ENGINES
 from local.stack import Stack
 
 HOME = CHECKOUT / ".palimpsest" / "outages"
 PORT_BASE = 18600
-STUB = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub", "PALIMPSEST_LOG_LEVEL": "warning"}
+STUB = {**STUB_ENGINES, "PALIMPSEST_LOG_LEVEL": "warning"}
 OUTAGE_S = 60.0
 JOBS_PER_S = 2.0
 NOTICE_S = 30.0

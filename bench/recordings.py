@@ -11,6 +11,7 @@ import soundfile
 
 SAMPLE_RATE_HZ = 16_000
 AMPLITUDE = 3_000
+FIELD = 2**32
 
 
 def noise(number: int, duration_s: float) -> bytes:
@@ -21,7 +22,9 @@ def noise(number: int, duration_s: float) -> bytes:
     return out.getvalue()
 
 
-def wav_head(size_bytes: int) -> bytes:
-    """The head of a mono recording, 16 bits at 16 kHz, of which so many bytes follow."""
-    sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + size_bytes, b"WAVE") + sound + struct.pack("<4sI", b"data", size_bytes)
+def wav_head(data_bytes: int, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> bytes:
+    """The head of a WAV file of 16-bit sound of which so many bytes follow; of a lie a field holds what fits."""
+    bytes_a_second = rate_hz * channels * 2 % FIELD
+    sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate_hz, bytes_a_second, channels * 2, 16)
+    riff = struct.pack("<4sI4s", b"RIFF", (36 + data_bytes) % FIELD, b"WAVE")
+    return riff + sound + struct.pack("<4sI", b"data", data_bytes % FIELD)

@@ -28,6 +28,8 @@ CHOICES = MappingProxyType(
         "PALIMPSEST_LOG_LEVEL": "info",
     }
 )
+# Speech engines that need no model and say the same at once: for everything that is not about speech.
+STUB_ENGINES = MappingProxyType({"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub"})
 
 
 def stack_settings(site: Site, environment: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:

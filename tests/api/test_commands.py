@@ -8,6 +8,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from local.settings import STUB_ENGINES
 from local.stack import Stack
 from local.workspace import fresh_workspace
 from runtime.objects import ObjectStore
@@ -15,7 +16,7 @@ from tests.api.test_events import events
 from tests.api.test_problems import check_problem
 from tests.deadline import until
 from tests.e2e.client import Client, Json
-from tests.e2e.conftest import STUB, Pipeline, running_pipeline
+from tests.e2e.conftest import Pipeline, running_pipeline
 from tests.e2e.recordings import SAMPLE_RATE_HZ, flac
 
 JOB_TIMEOUT_S = 120.0
@@ -33,7 +34,7 @@ def pipeline(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """All processes with the stub engine."""
     with (
         fresh_workspace(stack.shared_settings()) as workspace,
-        running_pipeline({**workspace, **STUB}, tmp_path_factory.mktemp("pipeline")) as pipeline,
+        running_pipeline({**workspace, **STUB_ENGINES}, tmp_path_factory.mktemp("pipeline")) as pipeline,
     ):
         yield pipeline
 

@@ -25,13 +25,13 @@ from local.engines.program import Program
 from local.errors import LocalError, NotRunning
 from local.processes import PROCESSES, probe_process, process_program
 from local.readiness import PROBE_ERRORS
+from local.settings import STUB_ENGINES
 from local.stack import PASSABLE, Stack
 from runtime.errors import Unavailable
 from tests.chaos.plan import DISKS, TENANTS, TWINNED
 
 SETTINGS = {
-    "PALIMPSEST_ASR_ENGINE": "stub",
-    "PALIMPSEST_DIARIZATION_ENGINE": "stub",
+    **STUB_ENGINES,
     # A chunk that hangs is given up soon, and longer recordings take the other lane.
     "PALIMPSEST_BATCH_TIMEOUT_S": "5",
     "PALIMPSEST_INTERACTIVE_AUDIO_S": "100",

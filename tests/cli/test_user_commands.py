@@ -14,8 +14,9 @@ from api.accounts.keys import create_key
 from bench.recordings import noise
 from cli.errors import Exit
 from cli.main import run
+from local.settings import STUB_ENGINES
 from tests.deadline import until
-from tests.e2e.conftest import STUB, TENANT, Pipeline, running_pipeline
+from tests.e2e.conftest import TENANT, Pipeline, running_pipeline
 
 RECORDING_S = 8.0
 FOUND_WITHIN_S = 15.0
@@ -24,7 +25,7 @@ Output = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def pipeline(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with running_pipeline({**module_workspace, **STUB}, tmp_path_factory.mktemp("logs")) as running:
+    with running_pipeline({**module_workspace, **STUB_ENGINES}, tmp_path_factory.mktemp("logs")) as running:
         yield running
 
 

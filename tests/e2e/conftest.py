@@ -10,13 +10,13 @@ import pytest
 
 from api.accounts.keys import create_key
 from local.processes import PROCESSES
+from local.settings import STUB_ENGINES
 from runtime.settings import Settings
 from tests.e2e.client import Client
 from tests.e2e.processes import Processes
 
 TENANT = "court"
 RESTART_PAUSE_S = 0.5
-STUB = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub"}
 
 
 class Pipeline:
@@ -78,7 +78,7 @@ def restarted(pipeline: Pipeline) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def stub_pipeline(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """The pipeline with the stub speech engine."""
-    with running_pipeline({**module_workspace, **STUB}, tmp_path_factory.mktemp("logs")) as pipeline:
+    with running_pipeline({**module_workspace, **STUB_ENGINES}, tmp_path_factory.mktemp("logs")) as pipeline:
         yield pipeline
 
 

@@ -25,6 +25,7 @@ from api.accounts.keys import create_key, list_keys
 from effects.retention import Retention, all_retentions, set_retention
 from local.engines.postgres import binaries
 from local.layout import CHECKOUT
+from local.settings import STUB_ENGINES
 from local.workspace import ADMIN_DATABASE, database_of, with_database
 from projections.rebuilding.rebuild import at_work, rebuild
 from runtime.faults import FIRED
@@ -32,7 +33,7 @@ from runtime.objects import ObjectStore
 from runtime.postgres import apply_schema
 from tests.deadline import until
 from tests.e2e.client import Client, Json
-from tests.e2e.conftest import STUB, TENANT, Pipeline, restarted, running_pipeline
+from tests.e2e.conftest import TENANT, Pipeline, restarted, running_pipeline
 from tests.e2e.history import History
 from tests.e2e.recordings import SAMPLE_RATE_HZ, flac
 
@@ -125,7 +126,7 @@ def office(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPat
     orders = tmp_path_factory.mktemp("orders")
     settings = {
         **module_workspace,
-        **STUB,
+        **STUB_ENGINES,
         "PALIMPSEST_ORPHAN_HOURS": "0",
         "PALIMPSEST_FAULT_DIR": str(orders),
     }

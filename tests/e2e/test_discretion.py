@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from api.accounts.keys import create_key
+from local.settings import STUB_ENGINES
 from runtime.objects import ObjectStore
 from tests.deadline import until
 from tests.e2e.client import Client, Json
-from tests.e2e.conftest import STUB, TENANT, Pipeline, running_pipeline
+from tests.e2e.conftest import TENANT, Pipeline, running_pipeline
 from tests.hostile.corpus.bombs import silent_flac
 from tests.hostile.corpus.lies import lies
 from tests.hostile.corpus.references import references
@@ -38,7 +39,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(module_workspace: Mapping[str, str], logs: Path) -> Iterator[Pipeline]:
     """All processes, as talkative as they can be."""
     talkative = {"PALIMPSEST_LOG_LEVEL": "debug", "PALIMPSEST_MAX_AUDIO_S": str(MAX_AUDIO_S)}
-    with running_pipeline({**module_workspace, **STUB, **talkative}, logs) as running:
+    with running_pipeline({**module_workspace, **STUB_ENGINES, **talkative}, logs) as running:
         yield running
 
 

@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psycopg
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
-from bench.recordings import noise as noisy_flac
+from bench.recordings import noise
 from local.processes import PROCESSES, STOP_ORDER
+from local.settings import STUB_ENGINES
 from runtime.errors import Unavailable
 from runtime.objects import ObjectStore
 from runtime.topic_reader import read_topic
@@ -28,9 +28,9 @@ from streams.chunker.room import Room
 from streams.speech.tries import decode
 from tests.deadline import until
 from tests.e2e.client import Json
-from tests.e2e.conftest import STUB, TENANT, Pipeline, running_pipeline
+from tests.e2e.conftest import TENANT, Pipeline, running_pipeline
 from tests.e2e.history import History
-from tests.streams.chunker.recordings import noise, wav_header
+from tests.streams.chunker.recordings import long_recording
 
 JOBS = 3
 JOB_S = 40
@@ -58,7 +58,7 @@ class Scene:
     def recording(self) -> bytes:
         """Noise that no other job has."""
         self._number += 1
-        return noisy_flac(self._number, JOB_S)
+        return noise(self._number, JOB_S)
 
     def submit(self, audio: bytes | Iterator[bytes], **options: str) -> str:
         """One upload, promised."""
@@ -140,7 +140,7 @@ def no_room_for(minutes: int) -> Work:
             with suppress(Unavailable):  # another chunker's room is taken already
                 room.enter_context(Room(settings.temp_dir, quota_bytes).reserve(quota_bytes))
             before = scene.count(BEGUN)
-            scene.submit(wav_header(0) + np.tile(noise(60_000, -25.0), minutes).tobytes())
+            scene.submit(long_recording(minutes))
             until(lambda: scene.count(BEGUN) > before, BUSY_TIMEOUT_S, "the upload is begun")
             yield
 
@@ -213,7 +213,7 @@ def drain(scene: Scene, names: tuple[str, ...]) -> dict[str, Drain]:
 @pytest.fixture(scope="module")
 def scene(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     temp_dir: Path = tmp_path_factory.mktemp("temporary")
-    settings = {**module_workspace, **STUB, "PALIMPSEST_TEMP_DIR": str(temp_dir)}
+    settings = {**module_workspace, **STUB_ENGINES, "PALIMPSEST_TEMP_DIR": str(temp_dir)}
     with running_pipeline(settings, tmp_path_factory.mktemp("logs")) as pipeline:
         yield Scene(pipeline)
 

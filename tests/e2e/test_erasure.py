@@ -21,6 +21,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from local.settings import STUB_ENGINES
 from local.stack import Stack
 from runtime.objects import ObjectStore
 from runtime.topic_reader import read_topic
@@ -28,7 +29,7 @@ from schemas.topics import TRANSCRIPTIONS, TRANSCRIPTS
 from streams.speech.engines.stub import RARE_LETTERS
 from tests.deadline import until
 from tests.e2e.client import Client, Json
-from tests.e2e.conftest import STUB, Pipeline, running_pipeline
+from tests.e2e.conftest import Pipeline, running_pipeline
 from tests.e2e.disk import Disk, disk_of
 from tests.e2e.recordings import SAMPLE_RATE_HZ
 
@@ -50,7 +51,7 @@ def pipeline(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("logs")
     temporary = folder / "temporary"
     temporary.mkdir()
-    settings = {**module_workspace, **STUB, **QUICK, "PALIMPSEST_TEMP_DIR": str(temporary)}
+    settings = {**module_workspace, **STUB_ENGINES, **QUICK, "PALIMPSEST_TEMP_DIR": str(temporary)}
     with running_pipeline(settings, folder) as running:
         yield running
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from local.settings import STUB_ENGINES
 from runtime.faults import Kind
 from runtime.settings import Settings
 from tests.chaos.crash_points.harness import Harness, Supervised, ordinary
 from tests.chaos.crash_points.matrix import LONG, WITHOUT_INDEX, Cell, cells, some
 from tests.crash_sites import sites, sources
-from tests.e2e.conftest import STUB, free_ports
+from tests.e2e.conftest import free_ports
 from tests.e2e.processes import Processes
 
 ALL = "CRASH_POINTS"
@@ -33,7 +34,7 @@ def harness(module_workspace: Mapping[str, str], tmp_path_factory: pytest.TempPa
     orders: Path = tmp_path_factory.mktemp("orders")
     settings = {
         **module_workspace,
-        **STUB,
+        **STUB_ENGINES,
         "PALIMPSEST_FAULT_DIR": str(orders),
         "PALIMPSEST_NUDGE_PERIOD_S": "2",
         "PALIMPSEST_SETTLE_S": "15",

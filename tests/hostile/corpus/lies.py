@@ -6,9 +6,10 @@ In: nothing. Out: bytes.
 import struct
 from collections.abc import Mapping
 
+from bench.recordings import wav_head
 from tests.hostile.corpus.bombs import DAY_S, SAMPLE_TABLE, silent_flac
 from tests.hostile.corpus.boxes import find_box, full_box, id3, replaced
-from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, silent_film, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, silent_film, tone
 
 _M4A = Recipe(container="mp4", codec="aac")
 
@@ -73,8 +74,8 @@ def lies() -> Mapping[str, bytes]:
     """Every file that claims what is not so."""
     sound = tone(300).tobytes()
     return {
-        "claims-4-gb.wav": wav_header(0xFFFFFF00) + sound,
-        "claims-nothing.wav": wav_header(0) + sound,
+        "claims-4-gb.wav": wav_head(0xFFFFFF00) + sound,
+        "claims-nothing.wav": wav_head(0) + sound,
         "claims-a-day.mp3": _xing(DAY_S * 44_100 // 1_152),
         "claims-a-day.flac": silent_flac(4, claimed_s=DAY_S),
         "claims-an-age.flac": silent_flac(4, claimed_s=2_000_000),
@@ -84,12 +85,12 @@ def lies() -> Mapping[str, bytes]:
         "claims-an-age.webm": _durations(1e300),
         "claims-less-than-nothing.webm": _durations(-5.0),
         "claims-not-a-number.webm": _durations(float("nan")),
-        "rate-0.wav": wav_header(len(sound), rate_hz=0) + sound,
-        "rate-8.wav": wav_header(len(sound), rate_hz=8) + sound,
-        "rate-4-ghz.wav": wav_header(len(sound), rate_hz=0xFFFFFFFF) + sound,
-        "channels-0.wav": wav_header(len(sound), channels=0) + sound,
-        "channels-255.wav": wav_header(len(sound) * 255, channels=255) + sound * 255,
-        "channels-32767.wav": wav_header(len(sound) * 100, channels=32_767) + sound * 100,
+        "rate-0.wav": wav_head(len(sound), rate_hz=0) + sound,
+        "rate-8.wav": wav_head(len(sound), rate_hz=8) + sound,
+        "rate-4-ghz.wav": wav_head(len(sound), rate_hz=0xFFFFFFFF) + sound,
+        "channels-0.wav": wav_head(len(sound), channels=0) + sound,
+        "channels-255.wav": wav_head(len(sound) * 255, channels=255) + sound * 255,
+        "channels-32767.wav": wav_head(len(sound) * 100, channels=32_767) + sound * 100,
         "encrypted.mp4": _encrypted(),
         "no-sound.mp4": silent_film(),
         "flac-called-mp3.mp3": _whole("flac"),

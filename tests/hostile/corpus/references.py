@@ -6,9 +6,10 @@ In: the targets to name. Out: bytes of files, none of which may make a decoder o
 import struct
 from collections.abc import Mapping
 
+from bench.recordings import wav_head
 from tests.hostile.corpus.boxes import box, element, full_box, id3, replaced, riff
 from tests.hostile.corpus.targets import Targets
-from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, tone
 
 # Identities of objects of ASF.
 _ASF_STREAM = bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365")
@@ -139,7 +140,7 @@ def _containers(file: str, url: str) -> dict[str, bytes]:
         + media_file(tone(300), RECIPES["mp3"]),
         # After the first block of the head, which is never its last here.
         "linked-picture.flac": flac[:42] + b"\x06" + len(block).to_bytes(3, "big") + block + flac[42:],
-        "cue-list.wav": wav_header(9_600) + wav[44:] + riff(b"LIST", b"adtl" + riff(b"file", bytes(8) + file.encode())),
+        "cue-list.wav": wav_head(9_600) + wav[44:] + riff(b"LIST", b"adtl" + riff(b"file", bytes(8) + file.encode())),
     }
 
 

@@ -10,7 +10,8 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 
-from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, tone, wav_header
+from bench.recordings import wav_head
+from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, tone
 
 
 def _floats(value: float) -> bytes:
@@ -45,15 +46,15 @@ def sounds() -> Mapping[str, bytes]:
     """Every strange sound."""
     return {
         "nothing": b"",
-        "samples-0.wav": wav_header(0),
-        "samples-1.wav": wav_header(2) + b"\x01\x02",
-        "half-a-sample.wav": wav_header(1) + b"\x01",
+        "samples-0.wav": wav_head(0),
+        "samples-1.wav": wav_head(2) + b"\x01\x02",
+        "half-a-sample.wav": wav_head(1) + b"\x01",
         "not-numbers.wav": _floats(float("nan")),
         "infinite.wav": _floats(float("inf")),
         "huge.wav": _floats(3e38),
         "tiny.wav": _floats(1e-42),
         "rate-384000.wav": media_file(tone(300), RECIPES["wav-384-khz"]),
-        "rate-1000.wav": wav_header(4_000, rate_hz=1_000) + tone(125).tobytes(),
+        "rate-1000.wav": wav_head(4_000, rate_hz=1_000) + tone(125).tobytes(),
         "attachment.mkv": _with_subtitles(),
         "jumping.mp3": _jumping_shapes(),
         "noise.mp3": np.random.default_rng(5).bytes(200_000),

@@ -8,6 +8,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
+from bench.recordings import wav_head
 from streams.chunker.cut import SAMPLE_RATE_HZ, Samples
 
 
@@ -89,15 +90,9 @@ def media_file(samples: Samples, recipe: Recipe) -> bytes:
     return out.getvalue()
 
 
-def wav_header(data_bytes: int, rate_hz: int = 16_000, channels: int = 1) -> bytes:
-    """A RIFF header that claims so much 16-bit sound."""
-    out = io.BytesIO()
-    out.write(b"RIFF" + (36 + data_bytes & 0xFFFFFFFF).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little"))
-    fields = ((1, 2), (channels, 2), (rate_hz, 4), (rate_hz * channels * 2 & 0xFFFFFFFF, 4), (channels * 2, 2), (16, 2))
-    for value, size in fields:
-        out.write(value.to_bytes(size, "little"))
-    out.write(b"data" + (data_bytes & 0xFFFFFFFF).to_bytes(4, "little"))
-    return out.getvalue()
+def long_recording(minutes: int, claimed_bytes: int = 0) -> bytes:
+    """The same minute of noise again and again, as a WAV file that claims to hold so much."""
+    return wav_head(claimed_bytes) + np.tile(noise(60_000, -25.0), minutes).tobytes()
 
 
 def silent_film() -> bytes:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
-import numpy as np
 import psycopg
 import pytest
 
+from bench.recordings import wav_head
 from bench.small_disks import mounted
 from runtime import disk
 from runtime.kafka import EventProducer, Incoming, outgoing
@@ -34,7 +34,7 @@ from streams.chunker.prepare import MAX_TRIES
 from streams.chunker.room import Room
 from streams.chunker.sandbox import FRAME_TIMEOUT_S
 from tests.deadline import until
-from tests.streams.chunker.recordings import RECIPES, media_file, noise, silence, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, long_recording, media_file, noise, silence, tone
 
 ANSWER_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 120.0
@@ -193,7 +193,7 @@ class TestRunning:
         assert chunk.tasks == (Task.ASR,)
 
     def test_long_audio_moves_to_the_batch_lane_on_the_way(self, world: World) -> None:
-        upload = world.upload(wav_header(0) + np.tile(noise(60_000, -25.0), 7).tobytes())
+        upload = world.upload(long_recording(7))
         prepared = world.answer(upload)
         assert isinstance(prepared, AudioPrepared)
         assert prepared.lane is Lane.BATCH
@@ -218,7 +218,7 @@ class TestRunning:
             (b"a letter", "not_audio"),
             (b"", "empty_file"),
             (None, "audio_missing"),
-            (wav_header(0) + bytes((MAX_AUDIO_S + 1) * 32_000), "too_long"),
+            (wav_head(0) + bytes((MAX_AUDIO_S + 1) * 32_000), "too_long"),
         ],
         ids=["not audio", "empty", "vanished", "too long"],
     )
@@ -274,13 +274,9 @@ LONG_MINUTES = 60
 SHORTER_MINUTES = 20
 
 
-def long_recording(minutes: int = LONG_MINUTES) -> bytes:
-    return wav_header(0) + np.tile(noise(60_000, -25.0), minutes).tobytes()
-
-
 def test_killed_in_the_middle_it_says_the_same_again(workspace: Mapping[str, str]) -> None:
     world = World(workspace)
-    upload = world.upload(long_recording())
+    upload = world.upload(long_recording(LONG_MINUTES))
     with running(world) as first:
         until(lambda: world.chunks(upload), ANSWER_TIMEOUT_S, "the first chunk")
         first.kill()
@@ -314,7 +310,7 @@ def test_a_full_disk_is_waited_for_and_is_no_files_fault(workspace: Mapping[str,
     try:
         world = World({**workspace, "PALIMPSEST_TEMP_DIR": str(small.folder)})
         with running(world):
-            upload = world.upload(wav_header(0) + noise(60_000, -25.0).tobytes())
+            upload = world.upload(wav_head(0) + noise(60_000, -25.0).tobytes())
             until(lambda: disk.free_share(small.folder) == 0, ANSWER_TIMEOUT_S, "the disk is full")
             replace(small, size_mb=100).free()
             assert isinstance(world.answer(upload), AudioPrepared)
@@ -369,7 +365,7 @@ def stop_decoders(process: Process, size_bytes: int) -> set[int]:
 
 def test_others_do_not_wait_long_for_a_file_that_hangs_its_decoder(workspace: Mapping[str, str]) -> None:
     world = World(workspace)
-    hanging = world.upload(long_recording())
+    hanging = world.upload(long_recording(LONG_MINUTES))
     begun = time.monotonic()
     with running(world) as process:
         start_s = time.monotonic() - begun

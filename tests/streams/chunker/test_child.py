@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from bench.recordings import wav_head
 from streams.chunker.child import answer, encode_flac
 from streams.chunker.cut import SAMPLE_RATE_HZ, SAMPLES_PER_MS
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
-from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone
 
 
 def said(data: bytes, max_audio_s: int = 3_600) -> list[Frame]:
@@ -56,7 +57,7 @@ def test_the_same_file_gives_the_same_bytes() -> None:
 
 
 def test_one_sample_is_a_recording_of_a_millisecond() -> None:
-    _, chunk, finished = said(wav_header(2) + b"\x01\x02")
+    _, chunk, finished = said(wav_head(2) + b"\x01\x02")
     assert isinstance(chunk, ChunkEncoded)
     assert (chunk.start_ms, chunk.end_ms, finished) == (0, 1, Finished(duration_ms=1))
 
@@ -64,7 +65,7 @@ def test_one_sample_is_a_recording_of_a_millisecond() -> None:
 @pytest.mark.parametrize(("max_audio_s", "words"), [(3, "3 seconds"), (60, "60 seconds"), (120, "2 minutes")])
 def test_a_recording_over_the_limit_is_rejected_by_what_was_decoded(max_audio_s: int, words: str) -> None:
     # The header claims one second.
-    data = wav_header(4_294_967_000) + np.zeros(SAMPLE_RATE_HZ * (max_audio_s + 1), np.int16).tobytes()
+    data = wav_head(4_294_967_000) + np.zeros(SAMPLE_RATE_HZ * (max_audio_s + 1), np.int16).tobytes()
     last = said(data, max_audio_s)[-1]
     assert isinstance(last, Rejected)
     assert last.code == "too_long"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from bench.recordings import wav_head
 from streams.chunker.cut import SAMPLE_RATE_HZ, Samples
 from streams.chunker.decode import Media, MediaRefused
-from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, noise, silent_film, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, Recipe, media_file, noise, silent_film, tone
 
 SECONDS = 3
 
@@ -90,11 +91,11 @@ def test_a_list_of_other_files_is_refused_and_opens_nothing(form: object, tmp_pa
         (b"PK\x03\x04" + bytes(2_000), "not_audio"),
         (b"<html><script>alert(1)</script></html>" * 50, "not_audio"),
         (b"RIFF", "damaged"),
-        (wav_header(0), "damaged"),
+        (wav_head(0), "damaged"),
         (b"fLaC" + noise(60, -10.0).tobytes(), "damaged"),
-        (wav_header(32_000, rate_hz=8) + bytes(32_000), "unsupported_audio"),
-        (wav_header(32_000, rate_hz=4_000_000_000) + bytes(32_000), "damaged"),
-        (wav_header(32_000, rate_hz=1_000_000) + bytes(32_000), "unsupported_audio"),
+        (wav_head(32_000, rate_hz=8) + bytes(32_000), "unsupported_audio"),
+        (wav_head(32_000, rate_hz=4_000_000_000) + bytes(32_000), "damaged"),
+        (wav_head(32_000, rate_hz=1_000_000) + bytes(32_000), "unsupported_audio"),
     ],
     ids=["empty", "text", "zip", "html", "magic only", "no samples", "noise in flac", "8 Hz", "4 GHz", "1 MHz"],
 )
@@ -108,7 +109,7 @@ def test_a_video_without_sound_is_refused() -> None:
 
 @pytest.mark.parametrize("claimed", [4_294_967_000, 100])
 def test_a_header_that_lies_about_its_length_is_not_believed(claimed: int) -> None:
-    samples = decoded(wav_header(claimed) + tone(1_000).tobytes())
+    samples = decoded(wav_head(claimed) + tone(1_000).tobytes())
     assert 0 < len(samples) <= SAMPLE_RATE_HZ
 
 
@@ -127,7 +128,7 @@ def test_not_a_number_poisons_only_its_surroundings() -> None:
 @pytest.mark.parametrize("channels", [3, 9, 32, 255])
 def test_any_number_of_channels_is_mixed(channels: int) -> None:
     samples = tone(1_000)
-    data = wav_header(samples.nbytes * channels, channels=channels) + np.repeat(samples, channels).tobytes()
+    data = wav_head(samples.nbytes * channels, channels=channels) + np.repeat(samples, channels).tobytes()
     mixed = decoded(data)
     assert abs(len(mixed) - SAMPLE_RATE_HZ) < 100
     assert abs(pitch_hz(mixed) - 440) < 2

@@ -13,12 +13,13 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
+from bench.recordings import wav_head
 from streams.chunker import sandbox
 from streams.chunker.cut import SAMPLE_RATE_HZ
 from streams.chunker.frames import ChunkEncoded, DecodeRequest, Finished, Frame, Opened, Rejected
 from streams.chunker.sandbox import FRAME_TIMEOUT_S, SILENCE_S, DecoderCrashed, DecoderHung, Decoders
 from tests.deadline import until
-from tests.streams.chunker.recordings import RECIPES, media_file, noise, tone, wav_header
+from tests.streams.chunker.recordings import RECIPES, long_recording, media_file, noise, tone
 
 REQUEST = DecodeRequest(max_audio_s=36_000)
 
@@ -89,7 +90,7 @@ async def test_the_decoder_holds_no_secret_and_no_privilege(decoders: Decoders) 
 
 
 async def test_the_first_chunk_comes_before_the_file_is_decoded(decoders: Decoders) -> None:
-    hour = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 60).tobytes()
+    hour = long_recording(60, 0x7FFFFF00)
     with stored(hour) as file:
         async with aclosing(decoders.decode(file, REQUEST)) as said:
             async for frame in said:
@@ -104,7 +105,7 @@ async def test_memory_does_not_grow_with_the_file(decoders: Decoders) -> None:
     peaks = {}
     for minutes in (10, 60):
         with tempfile.TemporaryFile() as file:
-            file.write(wav_header(0x7FFFFF00))
+            file.write(wav_head(0x7FFFFF00))
             for minute in range(minutes):
                 file.write(noise(60_000, -25.0, minute).tobytes())
             file.flush()
@@ -126,7 +127,7 @@ def resident_bytes(pid: int) -> int:
 
 @pytest.mark.parametrize("victim", ["decoder", "nursery"])
 async def test_a_killed_decoder_is_an_error_and_the_next_file_works(decoders: Decoders, victim: str) -> None:
-    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    long = long_recording(30, 0x7FFFFF00)
     with stored(long) as file, pytest.raises(DecoderCrashed):
         async for frame in decoders.decode(file, REQUEST):
             if isinstance(frame, Opened):
@@ -135,7 +136,7 @@ async def test_a_killed_decoder_is_an_error_and_the_next_file_works(decoders: De
 
 
 async def test_a_decoder_that_stands_still_is_noticed_soon_and_the_next_file_works(decoders: Decoders) -> None:
-    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    long = long_recording(30, 0x7FFFFF00)
     stopped_at = 0.0
     with stored(long) as file, pytest.raises(DecoderHung):
         async for frame in decoders.decode(file, REQUEST):
@@ -158,7 +159,7 @@ async def test_a_parent_that_stood_still_itself_blames_no_decoder(
         os.kill(decoder, signal.SIGCONT)
 
     said: list[Frame] = []
-    with stored(wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()) as file:
+    with stored(long_recording(30, 0x7FFFFF00)) as file:
         async for frame in decoders.decode(file, REQUEST):
             said.append(frame)
             if isinstance(frame, Opened):
@@ -170,7 +171,7 @@ async def test_a_parent_that_stood_still_itself_blames_no_decoder(
 
 
 async def test_a_file_given_up_leaves_no_decoder_behind(decoders: Decoders) -> None:
-    long = wav_header(0x7FFFFF00) + np.tile(noise(60_000, -25.0), 30).tobytes()
+    long = long_recording(30, 0x7FFFFF00)
     with stored(long) as file:
         async with aclosing(decoders.decode(file, REQUEST)) as said:
             await anext(said)

@@ -21,6 +21,7 @@ import numpy as np
 import soundfile
 from confluent_kafka import Consumer, TopicPartition
 
+from local.settings import STUB_ENGINES
 from runtime.kafka import EventProducer, Incoming, Outgoing, outgoing
 from runtime.objects import ObjectStore
 from runtime.registry import Registry
@@ -250,7 +251,7 @@ def speech_worker(
 ) -> Iterator[WorkerProcess]:
     """A worker with stub engines; it is killed at the end if it still runs."""
     log = tmp_path / f"{task}-{uuid4().hex[:6]}.log"
-    stubs = {"PALIMPSEST_ASR_ENGINE": "stub", "PALIMPSEST_DIARIZATION_ENGINE": "stub", "PALIMPSEST_HEALTH_PORT": "0"}
+    stubs = {**STUB_ENGINES, "PALIMPSEST_HEALTH_PORT": "0"}
     given = {f"PALIMPSEST_{name}": value for name, value in settings.items()}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
