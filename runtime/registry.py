@@ -6,7 +6,7 @@ Production never registers by itself: `palimpsest schemas register` does.
 """
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,10 @@ from schemas.codec import UnknownSchemaId, full_name, record_names, schema_text
 
 COMPATIBILITY = "FULL_TRANSITIVE"
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
-_REQUEST_TIMEOUT_S = 10.0
+_REQUEST_TIMEOUT_S = 4.0
 _RETRY_PAUSE_S = 1.0
+# Apicurio 3 now and then logs a 404 and never sends it; the same question again is answered.
+_ASKED_AT_MOST = 3
 _NOT_FOUND = 404
 _CONFLICT = 409
 # Far more than one system ever registers; what is forgotten is asked for again.
@@ -146,7 +148,7 @@ class Registry:
     ) -> httpx.Response:
         while True:
             try:
-                answer = self._client.request(method, path, json=body)
+                answer = self._asked(method, path, body)
                 if not answer.is_error or answer.status_code in accept:
                     return answer
                 trouble = f"{answer.status_code} for {path}"
@@ -156,6 +158,13 @@ class Registry:
                 raise Unavailable(f"the schema registry answered: {trouble}")
             log.warning("the schema registry is away", action="registry.wait", trouble=trouble)
             time.sleep(_RETRY_PAUSE_S)
+
+    def _asked(self, method: str, path: str, body: Any) -> httpx.Response:
+        """The answer; asked again where none comes."""
+        for _ in range(_ASKED_AT_MOST - 1):
+            with suppress(httpx.ReadTimeout):
+                return self._client.request(method, path, json=body)
+        return self._client.request(method, path, json=body)
 
 
 class IncompatibleSchema(Exception):

@@ -52,7 +52,7 @@ def fold(facts: dict) -> tuple[list, dict]:
 
 def main() -> None:
     bootstrap, registry, topic = sys.argv[1:]
-    decode = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+    decode = AvroDeserializer(SchemaRegistryClient({"url": registry, "timeout": 5}))
     context = SerializationContext(topic, MessageField.VALUE)
     jobs = defaultdict(dict)
     for kind, value in records(bootstrap, topic):

@@ -218,12 +218,16 @@ class _Client:
         self._tell("correct", answer, job_id=job_id, mark=mark)
 
     def _name(self, job_id: str) -> None:
+        """Everybody gets a name; then the second turns out to be the first."""
         job = self.ended(job_id)
-        for speaker in (job or {}).get("speakers", ()):
-            mark = f"{CANARY} {speaker['id']} of {self._upload.number}"
-            path = f"/v1/transcriptions/{job_id}/speakers/{speaker['id']}"
-            answer = self._caller.until_definite("PUT", path, json={"name": mark})
+        speakers = [str(speaker["id"]) for speaker in (job or {}).get("speakers", ())]
+        path = f"/v1/transcriptions/{job_id}/speakers"
+        for speaker in speakers:
+            mark = f"{CANARY} {speaker} of {self._upload.number}"
+            answer = self._caller.until_definite("PUT", f"{path}/{speaker}", json={"name": mark})
             self._tell("name", answer, job_id=job_id, mark=mark)
+        if len(speakers) > 1:
+            self._keyed("merge", job_id, f"{path}/{speakers[1]}/merge", body={"into": speakers[0]})
 
     def _tell(self, operation: str, answer: Answer | None, *, job_id: str, **more: Any) -> None:
         self._load.note(

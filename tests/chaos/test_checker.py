@@ -133,6 +133,7 @@ def _told(operation: str, outcome: str, **more: Any) -> dict[str, Any]:
         (_told("correct", "pending", mark="never written"), "I1"),
         (_told("name", "pending", mark="never written"), "I1"),
         (_told("feedback", "pending", mark="good"), "I1"),
+        (_told("merge", "done"), "I1"),
     ],
 )
 def test_a_broken_promise_is_found(line: dict[str, Any], invariant: str) -> None:

@@ -5,9 +5,6 @@ from contextlib import closing
 from typing import Any, cast
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import HealthCheck, Phase, find, settings
 
 from runtime.kafka import EventProducer, outgoing
@@ -16,6 +13,7 @@ from runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.records import Record
 from schemas.topics import TOPICS
+from tests.foreign_reader import foreign_reader
 from tests.schemas.records_strategy import any_record
 
 READ_TIMEOUT_S = 20.0
@@ -31,12 +29,12 @@ def _foreign_read(bootstrap: str, registry_url: str, topic: str, count: int) -> 
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "analytics", "enable.auto.commit": False})
     partitions = consumer.list_topics(topic, timeout=READ_TIMEOUT_S).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    deserialize = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
+    read = foreign_reader(registry_url, topic)
     messages = consumer.consume(count, READ_TIMEOUT_S)
     consumer.close()
     found = []
     for message in messages:
-        fields = deserialize(message.value(), SerializationContext(topic, MessageField.VALUE))
+        fields = read(message.value() or b"")
         name = cast(dict[str, bytes], dict(message.headers() or []))["ce_type"].decode()
         found.append({"_name": name, **fields})
     return found

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from confluent_kafka import Consumer, Message, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 
 from runtime.settings import Settings
+from tests.foreign_reader import foreign_reader
 
 READ_TIMEOUT_S = 30.0
 ENDING = {"TranscriptCompleted": "completed", "JobFailed": "failed", "JobCancelled": "cancelled"}
@@ -26,15 +24,15 @@ class History:
         self.facts: dict[str, list[Fact]] = defaultdict(list)
         self.violations: list[str] = []
         seen: dict[bytes, bytes] = {}
-        deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}))
         topic = settings.kafka.topic("transcripts")
+        read = foreign_reader(settings.registry_url, topic)
         for key, value, kind in records(settings.kafka.bootstrap, topic):
             if value is None or seen.get(key) == value:
                 continue
             if key in seen:
                 self.violations.append(f"{key!r} stands twice with other content")
             seen[key] = value
-            fields = deserialize(value, SerializationContext(topic, MessageField.VALUE))
+            fields = read(value)
             self.facts[fields["job_id"]].append({"kind": kind, **fields})
         for job_id, facts in self.facts.items():
             self._check(job_id, facts)

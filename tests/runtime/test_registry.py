@@ -1,7 +1,9 @@
 """Registration under FULL_TRANSITIVE, on the real registry: ids are stable, and a refusal says why."""
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -84,3 +86,28 @@ def test_every_older_version_counts(registry: Registry, probe: str) -> None:
 def test_a_registry_that_is_away_is_unavailable_to_commands() -> None:
     with closing(Registry("http://127.0.0.1:9/apis/ccompat/v7", wait=False)) as away, pytest.raises(Unavailable):
         away.id_of("ChunkCut")
+
+
+def test_an_answer_that_never_comes_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.registry._REQUEST_TIMEOUT_S", 0.5)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        closing(Registry(f"http://127.0.0.1:{server.getsockname()[1]}", wait=False)) as registry,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(registry.schema_of, UNUSED_ID)
+        server.settimeout(10)
+        with server.accept()[0], server.accept()[0] as again:
+            again.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            with pytest.raises(UnknownSchemaId):
+                asked.result(10)
+
+
+def test_a_registry_that_never_answers_is_unavailable_to_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.registry._REQUEST_TIMEOUT_S", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        closing(Registry(f"http://127.0.0.1:{silent.getsockname()[1]}", wait=False)) as registry,
+        pytest.raises(Unavailable, match="ReadTimeout"),
+    ):
+        registry.schema_of(UNUSED_ID)

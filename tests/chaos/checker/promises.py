@@ -21,7 +21,12 @@ OUTCOMES = {
     "SpeakerNameSubmitted": ("SpeakerNamed", "speaker_name"),
     "SpeakerMergeSubmitted": ("SpeakersMerged", "speaker_merge"),
 }
-OPERATIONS = {"cancel": "CancellationRequested", "retry": "RetryRequested", "feedback": "FeedbackSubmitted"}
+OPERATIONS = {
+    "cancel": "CancellationRequested",
+    "retry": "RetryRequested",
+    "feedback": "FeedbackSubmitted",
+    "merge": "SpeakerMergeSubmitted",
+}
 
 
 def violations(evidence: Evidence) -> Iterator[Violation]:

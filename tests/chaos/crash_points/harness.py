@@ -6,7 +6,7 @@ In: a workspace, cells. Out: what went wrong in each cell, and in the log at the
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ FIRED_S = 150.0
 SAME_S = 180.0
 SETTLED_S = 5.0
 AT_ONCE = 8
+SAID_EVERY = 10
 # Keys of these are on the dead-letter topic in the end, put there by these groups.
 DEAD = {
     "garbage": ("chunker", "assembler"),
@@ -136,10 +137,12 @@ class Harness:
             if kind not in together:
                 self._once_without_faults(*kind)
 
-    def run(self, cells: Iterable[Cell]) -> None:
-        """Every cell; what goes wrong is in the report."""
+    def run(self, cells: Sequence[Cell]) -> None:
+        """Every cell; what goes wrong is in the report. Says how far it is."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(self._noted, cells))
+            for done, _ in enumerate(pool.map(self._noted, cells), 1):
+                if not done % SAID_EVERY:
+                    print(f"{done} of {len(cells)} cells, {len(self.report.failures)} failures", flush=True)
 
     def without_index(self, cells: Iterable[Cell]) -> None:
         """Cells of a projector that finds no index: one after the other, before there is anything to find."""

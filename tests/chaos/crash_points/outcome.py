@@ -10,13 +10,11 @@ from typing import Any
 
 import httpx
 import psycopg
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 
 from runtime.objects import ObjectStore
 from runtime.settings import Settings
 from tests.e2e.history import headers_of, messages, records
+from tests.foreign_reader import foreign_reader
 
 VOLATILE = frozenset(
     {
@@ -91,8 +89,8 @@ class Facts:
     """The facts of every job as the log stands, and every way in which it breaks its promise."""
 
     def __init__(self, settings: Settings) -> None:
-        deserialize = AvroDeserializer(SchemaRegistryClient({"url": settings.registry_url}))
         topic = settings.kafka.topic("transcripts")
+        read = foreign_reader(settings.registry_url, topic)
         last: dict[bytes, bytes | None] = {}
         kinds: dict[bytes, str] = {}
         self.violations: list[str] = []
@@ -104,7 +102,7 @@ class Facts:
         self.of_job: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for key, value in last.items():
             if value is not None:
-                fields = deserialize(value, SerializationContext(topic, MessageField.VALUE))
+                fields = read(value)
                 self.of_job[fields["job_id"]].append({"kind": kinds[key], **fields})
         for job_id, facts in self.of_job.items():
             self._check(job_id, facts)
