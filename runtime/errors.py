@@ -31,7 +31,7 @@ class Misconfigured(Exception):
 
 
 class ObjectMissing(Exception):
-    """The object store has no object of that key."""
+    """The object store has no object of that key, or has it in an archive."""
 
 
 class Refused(Exception):

@@ -31,7 +31,9 @@ READ_BYTES = 1024 * 1024
 SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
-_MISSING = {"NoSuchKey", "404"}
+# An archived object cannot be read until somebody restores it, which no worker can wait for.
+_ARCHIVED = "InvalidObjectState"
+_MISSING = {"NoSuchKey", "404", _ARCHIVED}
 # Answers of stores that keep no versions, or do not say which uploads are open.
 _NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
 # What may pass by itself; any other answer to a delete is final, as where a version is held.
@@ -336,7 +338,7 @@ class SmallObjects:
                 continue
             if status < http.HTTPStatus.MULTIPLE_CHOICES:
                 return body
-            if status == http.HTTPStatus.NOT_FOUND and NO_BUCKET not in body:
+            if (status == http.HTTPStatus.NOT_FOUND and NO_BUCKET not in body) or _ARCHIVED.encode() in body:
                 raise ObjectMissing(f"{method} {key}")
             trouble = f"{status} {body[:200]!r}"
         raise Unavailable(f"object store: {method} {key}: {trouble}")
