@@ -46,7 +46,7 @@ LARGE_BYTES_OF: Mapping[str, int] = {
     "chunker-long": DATA_BYTES,
     "speech-asr": 60_000_000,
     "speech-diarization": 60_000_000,
-    "assembler": 300_000_000,
+    "assembler": 200_000_000,
 }
 LARGE_LIMIT_S = 3_600.0
 PIECE_BYTES = 1_000_000
