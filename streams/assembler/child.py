@@ -1,12 +1,13 @@
 """The child process that assembles: evidence and words in, segments out; a crash here costs one try, not the worker.
 
-In: tasks over a pipe. Out: for each task what it made, that it failed for good, or that a store was away.
+In: tasks over a pipe. Out: for each task that all it needs is there, and then what it made; or that it failed for good,
+or that a store was away.
 It reads results from the database and evidence from the object store itself, so that the parent never stops polling.
 """
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
@@ -57,7 +58,20 @@ class NotNow:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """All that the task needs is here: what it takes from now on is its own fault and no store's."""
+
+
 Outcome = Made | Hopeless | NotNow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was stored for a task: words, and speaker evidence as it was packed, in the order of the chunks."""
+
+    words: list[records.ChunkTranscribed]
+    evidence: list[tuple[Wanted, bytes]]
 
 
 class ResultsMissing(Exception):
@@ -76,7 +90,7 @@ def main(pipe: Pipe, settings: Settings) -> None:
         while True:
             task: AssemblyTask = pipe.recv()
             with structlog.contextvars.bound_contextvars(job_id=task.job_id):
-                pipe.send(bench.run(task))
+                pipe.send(bench.run(task, lambda: pipe.send(Fetched())))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
@@ -91,13 +105,19 @@ class Bench:
         self._store = Store()
         self._threads = ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="evidence")
 
-    def run(self, task: AssemblyTask) -> Outcome:
-        """Assembles one round of one job."""
+    def run(self, task: AssemblyTask, fetched: Callable[[], None] = lambda: None) -> Outcome:
+        """Assembles one round of one job; calls `fetched` in between."""
         started = time.monotonic()
         try:
             with connection(self._dsn, autocommit=True) as conn:
-                material = self._material(conn, task)
+                found = self._fetch_all(conn, task)
+            fetched()
             with crash_point("assembly.run"):
+                material = Material(
+                    transcribed=found.words,
+                    evidence=(evidence := [*self._unpacked(found.evidence)]),
+                    lost=len(task.evidence) - len(evidence),
+                )
                 finished = assemble(task, material)
         except Unavailable as error:
             return NotNow(message=str(error))
@@ -115,7 +135,7 @@ class Bench:
         )
         return Made(finished=finished)
 
-    def _material(self, conn: Connection, task: AssemblyTask) -> Material:
+    def _fetch_all(self, conn: Connection, task: AssemblyTask) -> _Found:
         wanted = {(Task.ASR.value, *_key(item)) for item in task.words}
         wanted |= {(Task.DIARIZATION.value, *_key(item)) for item in task.evidence}
         decoded = [
@@ -126,23 +146,35 @@ class Bench:
         words = sorted((r for r in decoded if isinstance(r, records.ChunkTranscribed)), key=lambda r: r.index)
         if len(words) < len(task.words):
             raise ResultsMissing(f"{len(words)} of {len(task.words)} parts are stored")
-        evidence = self._evidence(task.evidence, [r for r in decoded if isinstance(r, records.ChunkDiarized)])
-        return Material(transcribed=words, evidence=evidence, lost=len(task.evidence) - len(evidence))
+        place = {_key(item): item for item in task.evidence}
+        diarized = [record for record in decoded if isinstance(record, records.ChunkDiarized)]
+        packed = self._threads.map(self._fetch, diarized)
+        kept = [(place[_key(record)], data) for record, data in zip(diarized, packed, strict=True) if data is not None]
+        return _Found(words=words, evidence=kept)
 
-    def _evidence(self, wanted: Sequence[Wanted], diarized: Sequence[records.ChunkDiarized]) -> list[ChunkEvidence]:
-        place = {_key(item): item for item in wanted}
-        fetched = self._threads.map(lambda record: self._fetch(record, place[_key(record)]), diarized)
-        return [item for item in fetched if item is not None]
-
-    def _fetch(self, record: records.ChunkDiarized, wanted: Wanted) -> ChunkEvidence | None:
+    def _fetch(self, record: records.ChunkDiarized) -> bytes | None:
         try:
             with crash_point("evidence.get"):
-                data = self._objects.get(record.evidence.key)
-            evidence = unpack(data)
-        except (ObjectMissing, UnreadableEvidence) as error:
-            log.warning("speaker evidence is lost", action="assembly.evidence_lost", index=record.index, why=str(error))
+                return self._objects.get(record.evidence.key)
+        except ObjectMissing as error:
+            _lost(record.index, error)
             return None
-        return ChunkEvidence(start_ms=wanted.start_ms, end_ms=wanted.end_ms, evidence=evidence)
+
+    def _unpacked(self, packed: list[tuple[Wanted, bytes]]) -> Iterator[ChunkEvidence]:
+        """The evidence; what was packed is let go meanwhile, so that nothing of a long recording is held twice."""
+        packed.reverse()
+        while packed:
+            wanted, data = packed.pop()
+            try:
+                evidence = unpack(data)
+            except UnreadableEvidence as error:
+                _lost(wanted.index, error)
+            else:
+                yield ChunkEvidence(start_ms=wanted.start_ms, end_ms=wanted.end_ms, evidence=evidence)
+
+
+def _lost(index: int, error: Exception) -> None:
+    log.warning("speaker evidence is lost", action="assembly.evidence_lost", index=index, why=str(error))
 
 
 def _key(item: Wanted | records.ChunkDiarized) -> Key:

@@ -2,7 +2,8 @@
 
 In: tasks, as many as there is room for. Out: what became of them, asked for by `poll`, which never blocks.
 A task that kills its child, or takes far too long for its audio, is tried again with a fresh one when the others had
-their turn, at most three times; a store that is away costs no try.
+their turn, at most three times. A store that is away costs no try, nor does one that hangs: the time for the audio
+begins when all that the task needs was fetched.
 A child that ends before it can serve raises ChildUnstartable: the supervisor sees that nothing can be assembled here.
 """
 
@@ -18,7 +19,7 @@ from runtime import telemetry
 from runtime.settings import Settings
 from streams.assembler import child
 from streams.assembler.assembly import AssemblyTask
-from streams.assembler.child import Hopeless, Made, NotNow, Outcome
+from streams.assembler.child import Fetched, Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 
 MAX_TRIES = 3
@@ -31,6 +32,8 @@ LIMIT_S_PER_AUDIO_S = 0.02
 PATIENCE = 4.0
 LONGEST_LIMIT_S = 1_800.0
 PAUSE_S = 1.0  # before a task is tried again whose store was away
+# What fetching may take: more than a store's silence is waited for, and a second for each piece.
+FETCH_LIMIT_S = 60.0
 
 log = telemetry.logger(__name__)
 Target = Callable[[Pipe, Settings], None]
@@ -64,6 +67,7 @@ class Workshop:
         self._waiting: deque[_Job] = deque()
         self._current: _Job | None = None
         self._deadline_s = 0.0
+        self._fetching = False
         self._ready = False
         self._start()
 
@@ -112,14 +116,23 @@ class Workshop:
         try:
             if not self._pipe.poll():
                 return self._overdue()
-            outcome: Outcome | None = self._pipe.recv()
+            said: Outcome | Fetched | None = self._pipe.recv()
         except (EOFError, OSError):
             return self._crashed("exit")
-        if outcome is None:
-            self._ready = True
-            return None
+        match said:
+            case None:
+                self._ready = True
+                return None
+            case Fetched():
+                self._computes()
+                return None
         job, self._current = self._current, None
-        return None if job is None else self._judge(job, outcome)
+        return None if job is None else self._judge(job, said)
+
+    def _computes(self) -> None:
+        if self._current is not None:
+            self._fetching = False
+            self._deadline_s = time.monotonic() + limit_s(self._current.task, self._current.tries)
 
     def _judge(self, job: _Job, outcome: Outcome) -> Finished | None:
         match outcome:
@@ -128,9 +141,12 @@ class Workshop:
             case Hopeless(message=message):
                 return _given_up(job.task, message)
             case NotNow(message=message):
-                log.warning("an assembly waits for a store", action="assembly.wait", why=message)
-                self._waiting.append(replace(job, not_before_s=time.monotonic() + PAUSE_S))
+                self._wait(job, message)
                 return None
+
+    def _wait(self, job: _Job, why: str) -> None:
+        log.warning("an assembly waits for a store", action="assembly.wait", why=why)
+        self._waiting.append(replace(job, not_before_s=time.monotonic() + PAUSE_S))
 
     def _overdue(self) -> Finished | None:
         if self._current is None or time.monotonic() < self._deadline_s:
@@ -146,6 +162,9 @@ class Workshop:
         self._start()
         job, self._current = self._current, None
         if job is None:
+            return None
+        if self._fetching and cause == "timeout":
+            self._wait(job, f"what it needs was not there after {FETCH_LIMIT_S:g} s and more")
             return None
         if job.tries >= MAX_TRIES:
             return _given_up(job.task, "The transcript could not be assembled.")
@@ -165,7 +184,8 @@ class Workshop:
             return
         self._waiting.remove(due)
         self._current = due
-        self._deadline_s = now_s + limit_s(due.task, due.tries)
+        self._fetching = True
+        self._deadline_s = now_s + FETCH_LIMIT_S + len(due.task.words) + len(due.task.evidence)
         try:
             self._pipe.send(due.task)
         except OSError:
@@ -173,7 +193,7 @@ class Workshop:
 
 
 def limit_s(task: AssemblyTask, tries: int) -> float:
-    """How long the task may take at this try, the first of which is 1."""
+    """How long the task may compute at this try, the first of which is 1."""
     audio_s = sum(chunk.end_ms - chunk.start_ms for chunk in (*task.words, *task.evidence)) / 1000
     return min(LONGEST_LIMIT_S, LIMIT_FLOOR_S + LIMIT_S_PER_AUDIO_S * audio_s * PATIENCE ** (tries - 1))
 

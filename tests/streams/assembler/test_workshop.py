@@ -3,16 +3,18 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 
 import pytest
 
 from runtime.settings import Settings
 from schemas.values import TranscriptionOptions
 from streams.assembler.assembly import AssemblyTask, Wanted
-from streams.assembler.child import Bench, Hopeless, Made, NotNow, Outcome
+from streams.assembler.child import Bench, Fetched, Hopeless, Made, NotNow, Outcome
 from streams.assembler.completion import AssemblyFinished, AssemblyGivenUp
 from streams.assembler.state import AssemblyOrder
 from streams.assembler.workshop import (
@@ -77,6 +79,13 @@ def clumsy_child(pipe: Pipe, settings: Settings) -> None:
             return
         if given.job_id == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        if given.job_id == "slowly fetched":
+            time.sleep(1.5)
+        if given.job_id.startswith("/") and Path(given.job_id).stat().st_size <= MAX_TRIES:
+            with Path(given.job_id).open("ab") as hanging:  # grows each time nothing can be fetched
+                hanging.write(b".")
+            threading.Event().wait()
+        pipe.send(Fetched())
         if given.job_id == "hang":
             threading.Event().wait()
         outcome: Outcome = made(given)
@@ -130,6 +139,28 @@ def test_a_task_that_hangs_is_ended_and_others_wait_for_seconds(
     first, second = results(workshop, 2)
     assert isinstance(first.input, AssemblyFinished)
     assert second.input.job_id == "hang" and isinstance(second.input, AssemblyGivenUp)
+
+
+def test_the_time_for_the_audio_begins_when_everything_is_there(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.assembler.workshop.LIMIT_FLOOR_S", 0.5)
+    workshop.submit(task("slowly fetched"))
+    [done] = results(workshop, 1)
+    assert isinstance(done.input, AssemblyFinished)
+
+
+def test_a_store_that_hangs_costs_no_try_however_often(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("streams.assembler.workshop.FETCH_LIMIT_S", 0.5)
+    (hanging := tmp_path / "hanging").touch()
+    workshop.submit(task(str(hanging)))
+    workshop.submit(task("after"))
+    first, second = results(workshop, 2)
+    assert first.input.job_id == "after"
+    assert isinstance(second.input, AssemblyFinished)
+    assert hanging.stat().st_size > MAX_TRIES
 
 
 def test_the_limit_of_a_task_follows_its_audio() -> None:
