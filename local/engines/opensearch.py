@@ -16,23 +16,21 @@ from local.ports import LOOPBACK
 
 HEAP_MB = 512
 
-CONFIGURATION = """\
-# A laptop with a full disk still searches; without this every index turns read-only at 95 %.
-cluster.routing.allocation.disk.threshold_enabled: false
-# A node that could not write leads nothing until it looks again, by default a minute later.
-monitor.fs.health.refresh_interval: 5s
-# A typing error in an index name is an error, not a new index.
-action.auto_create_index: false
-"""
+# The runner reads no configuration file of ours; it is given these.
+SETTINGS = {
+    # A laptop with a full disk still searches; without this every index turns read-only at 95 %.
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+    # A node that could not write leads nothing until it looks again, by default a minute later.
+    "monitor.fs.health.refresh_interval": "5s",
+    # A typing error in an index name is an error, not a new index.
+    "action.auto_create_index": "false",
+}
 
 START_SCRIPT = Path(__file__).with_name("opensearch_start.js")
 
 
 def prepare(site: Site) -> None:
     ensure_engine("opensearch", site.layout.engines / "opensearch")
-    configuration = data_folder(site, "opensearch") / "config"
-    configuration.mkdir(exist_ok=True)
-    (configuration / "opensearch.yml").write_text(CONFIGURATION)
 
 
 def program(site: Site) -> Program:
@@ -46,6 +44,7 @@ def program(site: Site) -> Program:
     ]
     arguments = ["org.mozilla.javascript.tools.shell.Main", "-opt", "-1", str(START_SCRIPT), str(folder)]
     arguments += [LOOPBACK, str(site.port("opensearch")), str(site.port("opensearch-transport"))]
+    arguments += [f"{name}={value}" for name, value in SETTINGS.items()]
     return Program(name="opensearch", command=java_command(HEAP_MB, options, arguments), stop_wait_s=30)
 
 

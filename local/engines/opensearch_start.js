@@ -1,6 +1,7 @@
 // Starts one OpenSearch node through the runner, on ports of our choice: the runner's own command line ends at 9299.
-// Arguments: folder, host, HTTP port, transport port.
-const [folder, host, httpPort, transportPort] = Array.from(arguments, String);
+// Arguments: folder, host, HTTP port, transport port, and further settings as name=value.
+const given = Array.from(arguments, String);
+const [folder, host, httpPort, transportPort] = given;
 const Runner = Packages.org.codelibs.opensearch.runner.OpenSearchRunner;
 
 const runner = new Runner();
@@ -9,6 +10,10 @@ runner.onBuild(new Runner.Builder({
     settings.put("network.host", host);
     settings.put("http.port", httpPort);
     settings.put("transport.port", transportPort);
+    given.slice(4).forEach(function (setting) {
+      const [name, value] = setting.split("=");
+      settings.put(name, value);
+    });
   },
 }));
 
