@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
@@ -85,7 +86,7 @@ def scrape(address: str) -> dict[str, float] | None:
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S) as answer:
             families = text_string_to_metric_families(answer.read().decode())
-    except OSError:
+    except (OSError, HTTPException):  # the latter where it is killed in the middle of the answer
         return None
     samples = (sample for family in families for sample in family.samples if sample.name in METRICS)
     return {"/".join((sample.name, *sample.labels.values())): sample.value for sample in samples}

@@ -22,7 +22,7 @@ from runtime.settings import Settings
 from schemas.identity import job_id_for
 from tests.chaos.crash_points.caller import LONG_BYTES, Caller, Server
 from tests.chaos.crash_points.journeys import JOURNEYS
-from tests.chaos.crash_points.matrix import CHUNKERS, LONG, STARTING, WITHOUT_INDEX, Cell
+from tests.chaos.crash_points.matrix import CHUNKERS, LONG, SLOW, STARTING, WITHOUT_INDEX, Cell
 from tests.chaos.crash_points.outcome import Facts, Outcome, Outcomes, dead_letters
 from tests.chaos.crash_points.sweeping import SWEEPING
 from tests.deadline import until
@@ -229,8 +229,10 @@ class Harness:
                     self._supervised.restart(cell.process)
                 making = pool.submit(self._make, cell.journey, cell.order.replace(":", "-"), cell.long)
                 self._await_fired(cell)
-                if cell.process in CHUNKERS:
-                    making.result()  # in hand at the faults of three cells, an innocent upload would count as poison
+                if cell.process in CHUNKERS or cell.journey == SLOW:
+                    # In hand at the faults of three cells, an innocent upload would count as poison; and one that takes
+                    # its time would begin anew at each fault of another cell, a lease of its key later.
+                    making.result()
             item = making.result()
         if item.job_id:
             self._await_same(item)

@@ -17,6 +17,7 @@ EVERYWHERE = ("whole", "erased", "gap")
 WITHOUT_AUDIO = (*EVERYWHERE, "cancelled")
 LONG = "chunker-long"
 CHUNKERS = ("chunker", LONG)
+SLOW = "slow"
 
 JOURNEYS = {
     "audio.begin": "multipart",
@@ -24,7 +25,7 @@ JOURNEYS = {
     "audio.finish": "multipart",
     "audio.abort": "mended",
     "key.release": "mended",
-    "key.renew": "slow",
+    "key.renew": SLOW,
     "key.settle": "whole",
     "key.lapse": "whole",
     "refusal.produce": "rejected",
