@@ -18,7 +18,7 @@ while True:
 _WAIT = """
 import sys, time
 from streams.chunker import budget
-budget.OPEN_CPU_S, budget.SIGN_EVERY_S = 60, 0.2
+budget.OPEN_CPU_S, budget.SIGN_EVERY_S = 60, 0.3
 signs = []
 budget.Budget(3_600, lambda: signs.append(1), lambda: None)
 deadline = time.monotonic() + 3
