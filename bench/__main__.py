@@ -15,14 +15,13 @@ from typing import TypeVar
 
 from api.accounts.keys import create_key
 from bench import chunker, clustering, latency, length, rebuild, throughput
-from bench.processes import Running, running
+from bench.processes import STUB, Running, running
 from bench.report import Figure, table, write
 from bench.resources import cpu_seconds, proportional_bytes
 from local.engines import ENGINES
 from local.layout import CHECKOUT
 from local.models import ensure_models
 from local.processes import PROCESSES
-from local.settings import STUB_ENGINES
 from local.stack import Stack
 from local.workspace import fresh_workspace
 from runtime.settings import Settings
@@ -30,7 +29,6 @@ from runtime.settings import Settings
 HOME = CHECKOUT / ".palimpsest" / "bench"
 PORT_BASE = 17600
 OUT = CHECKOUT / "out" / "bench"
-STUB = {**STUB_ENGINES, "PALIMPSEST_LOG_LEVEL": "warning"}
 WRITE_SIDE = ("speech-asr", "speech-diarization", "assembler", "projector")
 DESCRIPTION = "Measures the pipeline with the stub engines, beside the bare broker."
 BYTES_PER_MB = 1_000_000

@@ -19,18 +19,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.accounts.keys import create_key
 from bench.load import Load, refused_before_the_body
+from bench.processes import STUB
 from bench.resources import family
 from bench.small_disks import TEMPORARY, Disk, SmallDisks
 from local import supervisor
 from local.engines import ENGINES
 from local.layout import CHECKOUT
 from local.ports import LOOPBACK
-from local.settings import STUB_ENGINES
 from local.stack import Stack
 
 HOME = CHECKOUT / ".palimpsest" / "outages"
 PORT_BASE = 18600
-STUB = {**STUB_ENGINES, "PALIMPSEST_LOG_LEVEL": "warning"}
 OUTAGE_S = 60.0
 JOBS_PER_S = 2.0
 NOTICE_S = 30.0

@@ -20,9 +20,9 @@ import httpx
 
 from api.accounts.keys import create_key
 from bench import throughput
-from bench.__main__ import HOME, OUT, PORT_BASE, STUB, engines
+from bench.__main__ import HOME, OUT, PORT_BASE, engines
 from bench.load import Load
-from bench.processes import Running, running
+from bench.processes import STUB, Running, running
 from bench.recordings import wav_head
 from bench.resources import open_files, proportional_bytes
 from local.processes import PROCESSES

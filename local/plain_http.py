@@ -21,10 +21,10 @@ class Refused(ConnectionError):
         self.body = body
 
 
-def get(address: str, path: str) -> bytes:
+def get(address: str, path: str, timeout_s: float = TIMEOUT_S) -> bytes:
     """The body; every failure is an OSError, an answer of 400 and above is Refused."""
     try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=timeout_s) as answer:
             body: bytes = answer.read()
             return body
     except urllib.error.HTTPError as exc:

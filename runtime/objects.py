@@ -31,9 +31,9 @@ READ_BYTES = 1024 * 1024
 SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
-# An archived object cannot be read until somebody restores it, which no worker can wait for.
+_MISSING = {"NoSuchKey", "404"}
+# An archived object cannot be read until somebody restores it, which no worker can wait for. It is there to be deleted.
 _ARCHIVED = "InvalidObjectState"
-_MISSING = {"NoSuchKey", "404", _ARCHIVED}
 # Answers of stores that keep no versions, or do not say which uploads are open.
 _NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
 # What may pass by itself; any other answer to a delete is final, as where a version is held.
@@ -274,7 +274,7 @@ class ObjectStore:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
-            if code in _MISSING:
+            if code in _MISSING or code == _ARCHIVED:
                 raise ObjectMissing(f"{operation} {arguments.get('Key', self.bucket)}") from error
             if code in _NOT_KNOWN:
                 raise _NotOffered(operation) from error

@@ -7,6 +7,7 @@ It reads results from the database and evidence from the object store itself, so
 
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class _Found:
     """What was stored for a task: words, and speaker evidence as it was packed, in the order of the chunks."""
 
     words: list[records.ChunkTranscribed]
-    evidence: list[tuple[Wanted, bytes]]
+    evidence: deque[tuple[Wanted, bytes]]
 
 
 class ResultsMissing(Exception):
@@ -113,11 +114,9 @@ class Bench:
                 found = self._fetch_all(conn, task)
             fetched()
             with crash_point("assembly.run"):
-                material = Material(
-                    transcribed=found.words,
-                    evidence=(evidence := [*self._unpacked(found.evidence)]),
-                    lost=len(task.evidence) - len(evidence),
-                )
+                evidence = [*_unpacked(found.evidence)]
+                lost = len(task.evidence) - len(evidence)
+                material = Material(transcribed=found.words, evidence=evidence, lost=lost)
                 finished = assemble(task, material)
         except Unavailable as error:
             return NotNow(message=str(error))
@@ -149,8 +148,8 @@ class Bench:
         place = {_key(item): item for item in task.evidence}
         diarized = [record for record in decoded if isinstance(record, records.ChunkDiarized)]
         packed = self._threads.map(self._fetch, diarized)
-        kept = [(place[_key(record)], data) for record, data in zip(diarized, packed, strict=True) if data is not None]
-        return _Found(words=words, evidence=kept)
+        kept = ((place[_key(record)], data) for record, data in zip(diarized, packed, strict=True) if data is not None)
+        return _Found(words=words, evidence=deque(kept))
 
     def _fetch(self, record: records.ChunkDiarized) -> bytes | None:
         try:
@@ -160,17 +159,17 @@ class Bench:
             _lost(record.index, error)
             return None
 
-    def _unpacked(self, packed: list[tuple[Wanted, bytes]]) -> Iterator[ChunkEvidence]:
-        """The evidence; what was packed is let go meanwhile, so that nothing of a long recording is held twice."""
-        packed.reverse()
-        while packed:
-            wanted, data = packed.pop()
-            try:
-                evidence = unpack(data)
-            except UnreadableEvidence as error:
-                _lost(wanted.index, error)
-            else:
-                yield ChunkEvidence(start_ms=wanted.start_ms, end_ms=wanted.end_ms, evidence=evidence)
+
+def _unpacked(packed: deque[tuple[Wanted, bytes]]) -> Iterator[ChunkEvidence]:
+    """The evidence; what was packed is let go meanwhile, so that nothing of a long recording is held twice."""
+    while packed:
+        wanted, data = packed.popleft()
+        try:
+            evidence = unpack(data)
+        except UnreadableEvidence as error:
+            _lost(wanted.index, error)
+        else:
+            yield ChunkEvidence(start_ms=wanted.start_ms, end_ms=wanted.end_ms, evidence=evidence)
 
 
 def _lost(index: int, error: Exception) -> None:

@@ -125,7 +125,7 @@ class Workshop:
                 return None
             case Fetched():
                 self._computes()
-                return None
+                return self._take()  # a short recording may be done already
         job, self._current = self._current, None
         return None if job is None else self._judge(job, said)
 

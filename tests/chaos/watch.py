@@ -7,15 +7,13 @@ import json
 import os
 import threading
 import time
-import urllib.request
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from local import pids, supervisor
+from local import pids, plain_http, supervisor
 from local.errors import NotRunning
 from tests.chaos.plan import OURS
 from tests.chaos.signs import METRICS, Sample
@@ -84,11 +82,12 @@ class Watch:
 def scrape(address: str) -> dict[str, float] | None:
     """What a process says of itself, the labels of a metric behind its name; None where it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-    except (OSError, HTTPException):  # the latter where it is killed in the middle of the answer
+        text = plain_http.get(address, "/metrics", SCRAPE_TIMEOUT_S).decode()
+    except OSError:
         return None
-    samples = (sample for family in families for sample in family.samples if sample.name in METRICS)
+    samples = (
+        sample for family in text_string_to_metric_families(text) for sample in family.samples if sample.name in METRICS
+    )
     return {"/".join((sample.name, *sample.labels.values())): sample.value for sample in samples}
 
 

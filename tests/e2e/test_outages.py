@@ -10,7 +10,8 @@ import pytest
 
 from api.accounts.keys import create_key
 from bench.load import Load
-from bench.outages import FILL, STUB, Outage, measure
+from bench.outages import FILL, Outage, measure
+from bench.processes import STUB
 from bench.small_disks import SIZES_MB, SmallDisks
 from local.layout import CHECKOUT
 from tests.deadline import until

@@ -89,10 +89,8 @@ def test_plain_whisperx_is_measured(theirs: Mapping[str, Any]) -> None:
     assert rate(found["jfk"]) == 0
 
 
-@pytest.mark.parametrize("engine", ["ours", "whisperx"])
-def test_an_engine_is_watched_in_every_stage(engine: str, request: pytest.FixtureRequest) -> None:
-    document = request.getfixturevalue({"ours": "run", "whisperx": "theirs"}[engine])
-    for score in scores(document, engine).values():
+def test_every_stage_of_both_is_watched(run: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    for score in (*scores(run, "ours").values(), *scores(theirs, "whisperx").values()):
         assert score["peak_bytes"] > 100_000_000
         assert {"prepare", "asr", "diarization", "assembly"} <= score["stages"].keys()
 
