@@ -12,8 +12,11 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from runtime.settings import Settings
 from tests.deadline import until
 from tests.e2e.conftest import free_ports
+from tests.effects.test_retention import aged
+from tests.effects.test_sweeps import show
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -83,7 +86,10 @@ def test_other_tables_are_refused(workspace: Mapping[str, str], tmp_path: Path) 
     assert "schema apply" in log.read_text()
 
 
-def test_a_store_that_says_nothing_holds_nobody_back(workspace: Mapping[str, str], tmp_path: Path) -> None:
+def test_a_store_that_says_nothing_holds_nobody_back(
+    settings: Settings, workspace: Mapping[str, str], tmp_path: Path
+) -> None:
+    show(settings, aged(1, days=30))  # something to delete: no other sweep is sure to ask the store
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         log = tmp_path / "effects.log"
