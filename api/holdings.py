@@ -20,7 +20,7 @@ from psycopg import sql
 
 from projections.exports import FORMATS
 from projections.transcripts import queries as transcripts
-from runtime.errors import ObjectMissing
+from runtime.errors import ObjectMissing, ObjectWithheld
 from runtime.kafka import Incoming
 from runtime.objects import WORKER_PATIENCE, ObjectStore, Patience
 from runtime.postgres import Connection, async_connection, connection, load_sql
@@ -41,7 +41,8 @@ NOTES = {
     "transcripts/": "the transcripts as they stand now",
     "topics/": "records, one to a line: requests, results, and the facts of each job in all versions, with actors",
     "tables/": "rows, one to a line: what is shown of the jobs, and what is kept to answer repeated requests",
-    "objects/": "the recordings, and pieces of them that are still needed",
+    "objects/": "the recordings, and pieces of them that are still needed; "
+    "an empty NAME.withheld stands for what the object store has and does not hand out",
 }
 
 
@@ -132,11 +133,15 @@ def _objects(store: ObjectStore, wanted: Wanted) -> Iterator[Entry]:
     prefixes = [every] if wanted.whole_tenant else [f"{every}{job_id}/" for job_id in wanted.job_ids]
     for key in chain.from_iterable(map(store.keys, prefixes)):
         content = store.stream(key)
+        name = f"objects/{key.removeprefix(every)}"
         try:
             first = next(content, b"")
+        except ObjectWithheld:
+            yield f"{name}.withheld", iter(())
         except ObjectMissing:
             continue
-        yield f"objects/{key.removeprefix(every)}", chain([first], content)
+        else:
+            yield name, chain([first], content)
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:

@@ -15,7 +15,7 @@ from litestar.types import ExceptionHandlersMap
 
 from api.refusals import FieldError, Invalid, code_for_status, type_of
 from api.tracing import request_id
-from runtime.errors import ObjectMissing, Refused, Unavailable
+from runtime.errors import ObjectMissing, ObjectWithheld, Refused, Unavailable
 from runtime.telemetry import logger
 from schemas.codec import RecordTooLarge
 
@@ -96,6 +96,8 @@ def _classified(error: Exception) -> tuple[str, str, Sequence[FieldError]]:
             return _framework(error)
         case Unavailable():
             return "unavailable", type_of("unavailable").explanation, ()
+        case ObjectWithheld():
+            return "unavailable", "The object store does not hand out these bytes; the operator can see why.", ()
         case ObjectMissing():
             return "gone", "The stored bytes are no longer there.", ()
         case RecursionError():
@@ -123,7 +125,7 @@ def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[Pr
     kind = type_of(code)
     if kind.status == _SERVER_ERROR:
         log.error("a request broke", action="request.broke", exc_info=error)
-    elif isinstance(error, Unavailable):
+    elif isinstance(error, Unavailable | ObjectWithheld):
         log.warning("a dependency is away", action="request.unavailable", trouble=str(error))
     content = Problem(
         type=f"/problems/{kind.slug}",

@@ -31,7 +31,11 @@ class Misconfigured(Exception):
 
 
 class ObjectMissing(Exception):
-    """The object store has no object of that key, or has it in an archive."""
+    """The object store has no object of that key."""
+
+
+class ObjectWithheld(ObjectMissing):
+    """The object store hands out others, and this one not: it is archived, or the right to it was withdrawn."""
 
 
 class Refused(Exception):

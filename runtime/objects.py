@@ -6,6 +6,7 @@ Keys are content- or uuid-named by the callers, so that writing twice is harmles
 
 import hashlib
 import http.client
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -23,7 +24,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime import settings
-from runtime.errors import ObjectMissing, StoreRefuses, Unavailable
+from runtime.errors import ObjectMissing, ObjectWithheld, StoreRefuses, Unavailable
+from runtime.withheld import withholds
 from schemas.values import StoredObject
 
 PART_BYTES = 8 * 1024 * 1024
@@ -32,13 +34,12 @@ SMALL_TIMEOUT_S = 15
 SMALL_ATTEMPTS = 3
 DELETE_BATCH = 500
 _MISSING = {"NoSuchKey", "404"}
-# An archived object cannot be read until somebody restores it, which no worker can wait for. It is there to be deleted.
-_ARCHIVED = "InvalidObjectState"
 # Answers of stores that keep no versions, or do not say which uploads are open.
 _NOT_KNOWN = {"NotImplemented", "MethodNotAllowed", "501"}
 # What may pass by itself; any other answer to a delete is final, as where a version is held.
 _PASSING = {"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"}
 _DENIED = {"AccessDenied", "403"}
+_CODE = re.compile(rb"<Code>([\w.]+)</Code>")
 NO_BUCKET = b"NoSuchBucket"  # a wrong setting: no object is gone
 
 
@@ -102,7 +103,8 @@ class _NoUpload(Unavailable):
 class ObjectStore:
     """One bucket; safe to share between threads. Every failure of the store raises Unavailable.
 
-    StoreRefuses, which is one, says that the store was asked and does not do it.
+    StoreRefuses, which is one, says that the store was asked and does not do it. Reading raises ObjectMissing, and
+    ObjectWithheld, which is one, where the store hands out other objects.
     """
 
     def __init__(self, store: settings.ObjectStore, patience: Patience = WORKER_PATIENCE) -> None:
@@ -153,7 +155,7 @@ class ObjectStore:
     def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
         """The object from byte `start` in pieces of up to a megabyte; raises ObjectMissing."""
         extra = {"Range": f"bytes={start}-"} if start else {}
-        body = self._call("get_object", Key=key, **extra)["Body"]
+        body = self._got(key, extra)["Body"]
         try:
             yield from iter(lambda: body.read(READ_BYTES), b"")
         except (BotoCoreError, ClientError, OSError) as error:
@@ -269,12 +271,22 @@ class ObjectStore:
         with suppress(_NoUpload):
             self._call("abort_multipart_upload", Key=upload.key, UploadId=upload.upload_id)
 
+    def _got(self, key: str, extra: dict[str, str]) -> Any:
+        try:
+            return self._call("get_object", Key=key, **extra)
+        except Unavailable as error:
+            answer = error.__cause__
+            code = answer.response.get("Error", {}).get("Code", "") if isinstance(answer, ClientError) else ""
+            if withholds(code, key, self.get, self.put):
+                raise ObjectWithheld(f"{key}: {code}") from error
+            raise
+
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
-            if code in _MISSING or code == _ARCHIVED:
+            if code in _MISSING:
                 raise ObjectMissing(f"{operation} {arguments.get('Key', self.bucket)}") from error
             if code in _NOT_KNOWN:
                 raise _NotOffered(operation) from error
@@ -338,8 +350,11 @@ class SmallObjects:
                 continue
             if status < http.HTTPStatus.MULTIPLE_CHOICES:
                 return body
-            if (status == http.HTTPStatus.NOT_FOUND and NO_BUCKET not in body) or _ARCHIVED.encode() in body:
+            if status == http.HTTPStatus.NOT_FOUND and NO_BUCKET not in body:
                 raise ObjectMissing(f"{method} {key}")
+            code = found[1].decode() if (found := _CODE.search(body)) else ""
+            if method == "GET" and withholds(code, key, self.get, self.put):
+                raise ObjectWithheld(f"{key}: {code}")
             trouble = f"{status} {body[:200]!r}"
         raise Unavailable(f"object store: {method} {key}: {trouble}")
 

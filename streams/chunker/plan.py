@@ -12,6 +12,7 @@ from streams.chunker.cut import CUTTER
 ACTOR = "chunker"
 REJECTIONS = {
     "audio_missing": "The audio is no longer stored.",
+    "audio_withheld": "The object store does not hand out the audio. Submit the recording again once that is mended.",
     "internal": "The audio could not be prepared, and trying again did not help. The file may be damaged.",
 }
 

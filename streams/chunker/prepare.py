@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from runtime import disk
-from runtime.errors import ObjectMissing, Unavailable
+from runtime.errors import ObjectMissing, ObjectWithheld, Unavailable
 from runtime.faults import crash_point
 from runtime.objects import ObjectStore
 from runtime.telemetry import audio_seconds, logger, repeated_tries
@@ -127,8 +127,10 @@ class Preparation:
             try:
                 await patiently(lambda: asyncio.to_thread(self._download, upload, file))
                 await self._cut(upload, file)
-            except ObjectMissing:
-                await self._reject(upload, "audio_missing", plan.REJECTIONS["audio_missing"])
+            except ObjectMissing as error:
+                code = "audio_withheld" if isinstance(error, ObjectWithheld) else "audio_missing"
+                log.warning("the audio cannot be had", action="audio.missing", error=str(error))
+                await self._reject(upload, code, plan.REJECTIONS[code])
             except _Answer as answer:
                 await self._reject(upload, answer.code, answer.message)
 

@@ -15,13 +15,15 @@ from schemas.values import ModelRun, StoredObject, Task
 from streams.speech.engines.protocol import ModelInfo, Transcription
 
 OBJECT_MISSING = "object_missing"
+OBJECT_WITHHELD = "object_withheld"
 OBJECT_DAMAGED = "object_damaged"
 ENGINE_CRASHED = "engine_crashed"
 ENGINE_TIMEOUT = "engine_timeout"
 UNDECODABLE = "undecodable"
-_RETRYABLE = {ENGINE_CRASHED, ENGINE_TIMEOUT, UNDECODABLE}
+_RETRYABLE = {OBJECT_WITHHELD, ENGINE_CRASHED, ENGINE_TIMEOUT, UNDECODABLE}
 _MESSAGES: Mapping[str, str] = {
     OBJECT_MISSING: "The audio of this part is no longer stored.",
+    OBJECT_WITHHELD: "The object store does not hand out the audio of this part.",
     OBJECT_DAMAGED: "The stored audio of this part is damaged.",
     ENGINE_CRASHED: "The speech engine stopped working on this part, each time it was tried.",
     ENGINE_TIMEOUT: "The speech engine did not finish this part in time.",

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from runtime.errors import ObjectMissing, Unavailable
+from runtime.errors import ObjectMissing, ObjectWithheld, Unavailable
 from runtime.faults import crash_point
 from runtime.telemetry import logger
 from schemas.values import StoredObject
@@ -42,7 +42,9 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """The store has no such object."""
+    """The store has no such object, or does not hand it out though it hands out others."""
+
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,9 @@ class AudioFetcher:
     def _fetch(self, obj: StoredObject) -> Audio:
         try:
             data = self._patiently(lambda: self._get(obj.key))
-        except ObjectMissing:
-            return Missing()
+        except ObjectMissing as error:
+            log.warning("a chunk's audio cannot be had", action="audio.missing", error=str(error))
+            return Missing(withheld=isinstance(error, ObjectWithheld))
         return read(data, obj.sha256)
 
     def _get(self, key: str) -> bytes:

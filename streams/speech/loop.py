@@ -306,8 +306,8 @@ class Worker:
 def _unplayable(chunk: Held) -> str:
     """What is wrong with the chunk's audio, as a failure's code; raises StoreAway."""
     match chunk.audio.result() if chunk.audio else None:
-        case Missing():
-            return answers.OBJECT_MISSING
+        case Missing(withheld=withheld):
+            return answers.OBJECT_WITHHELD if withheld else answers.OBJECT_MISSING
         case Damaged(why=why):
             log.warning("a chunk's audio is damaged", action="audio.damaged", job_id=chunk.cut.job_id, why=why)
             return answers.OBJECT_DAMAGED

@@ -16,6 +16,7 @@ from runtime.objects import ObjectStore
 from runtime.postgres import connection
 from runtime.settings import Settings
 from schemas.topics import CONTROLS
+from tests.runtime.withholding import withholding
 
 _KEY = """
     INSERT INTO idempotency_keys (tenant_id, key, request_id, holder, leased_until) VALUES (%s, %s, 'r', 'h', now())
@@ -31,6 +32,21 @@ def test_an_object_that_goes_meanwhile_is_left_out(workspace: Mapping[str, str])
         store.delete(["acme/job/chunks/0"])
         assert (name, b"".join(content)) == ("objects/job/audio", b"audio")
         assert [(name, b"".join(content)) for name, content in found] == [("objects/job/chunks/1", b"chunks/1")]
+
+
+def test_an_object_that_is_withheld_is_named(workspace: Mapping[str, str]) -> None:
+    settings = Settings.read(workspace).objects
+    with closing(ObjectStore(settings)) as store:
+        for name in ("audio", "chunks/0"):
+            store.put(f"acme/job/{name}", name.encode())
+    with withholding(settings.endpoint, settings.bucket) as front:
+        front.prefix = "acme/job/audio"
+        with closing(ObjectStore(replace(settings, endpoint=front.endpoint))) as store:
+            found = _objects(store, Wanted(tenant_id="acme", job_ids=("job",), whole_tenant=False))
+            assert [(name, b"".join(content)) for name, content in found] == [
+                ("objects/job/audio.withheld", b""),
+                ("objects/job/chunks/0", b"chunks/0"),
+            ]
 
 
 def test_a_database_that_goes_meanwhile_is_unavailable(workspace: Mapping[str, str]) -> None:

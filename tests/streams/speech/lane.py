@@ -8,8 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import numpy as np
 import soundfile
 from confluent_kafka import Consumer, TopicPartition
@@ -219,11 +218,8 @@ class WorkerProcess:
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status and body of /healthz."""
         url = f"http://127.0.0.1:{self.wait_for('start')['health_port']}/healthz"
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+        answer = httpx.get(url, timeout=5)
+        return answer.status_code, answer.json()
 
     def model_pid(self) -> int:
         """Process id of the model's process, the latest."""
@@ -270,8 +266,7 @@ def speech_worker(
 def metric(worker: WorkerProcess, name: str) -> float:
     """The sum of a metric over its labels."""
     url = f"http://127.0.0.1:{worker.wait_for('start')['health_port']}/metrics"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        text = answer.read().decode()
+    text = httpx.get(url, timeout=5).text
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
 

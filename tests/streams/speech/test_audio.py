@@ -15,6 +15,7 @@ from runtime.objects import SmallObjects
 from runtime.settings import Settings
 from schemas.values import StoredObject
 from streams.speech.audio import AudioFetcher, Damaged, Missing, Samples, read
+from tests.runtime.withholding import withholding
 from tests.streams.speech.lane import SAMPLE_RATE_HZ, flac
 
 
@@ -60,6 +61,16 @@ def test_objects_come_and_a_missing_one_is_named(workspace: Mapping[str, str]) -
     assert fetcher.fetch(replace(there, key="b")).result(10) == Missing()
     assert woken.wait(10)
     fetcher.close()
+
+
+def test_an_object_that_is_withheld_is_told_from_one_that_is_gone(workspace: Mapping[str, str]) -> None:
+    objects = Settings.read(workspace).objects
+    SmallObjects(objects).put("secret/a", flac(1))
+    with withholding(objects.endpoint, objects.bucket) as front:
+        fetcher = AudioFetcher(SmallObjects(replace(objects, endpoint=front.endpoint)), lambda: None)
+        there = StoredObject(key="secret/a", size_bytes=1, sha256="")
+        assert fetcher.fetch(there).result(10) == Missing(withheld=True)
+        fetcher.close()
 
 
 def test_closing_ends_the_wait_for_a_store_that_is_away(workspace: Mapping[str, str]) -> None:
