@@ -30,11 +30,14 @@ async def _sent(services: Services, make: Callable[[], Iterator[bytes]]) -> Asyn
             yield piece
 
 
-async def _answer(services: Services, name: str, wanted: Wanted) -> Stream:
+async def _must_be_ready(services: Services) -> None:
     """What it is made of must be there: once the status is sent, all that is left to say is an answer that breaks."""
     await services.engines.require("kafka", "registry", "postgres", "objects")
     if services.archives.locked():
         raise Refused("busy", "As many archives as this server makes at once are being made.")
+
+
+def _answer(services: Services, name: str, wanted: Wanted) -> Stream:
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
     make = partial(archive, services.settings, wanted, STORE_PATIENCE)
     return Stream(_sent(services, make), media_type=MEDIA_TYPE, headers=headers)
@@ -53,10 +56,11 @@ async def get_archive(
     services: NamedDependency[Services], caller: NamedDependency[Caller], job_id: FromPath[str]
 ) -> Stream:
     """Requests, facts in all versions with their authors, rows, the recording: as JSON and as it was handed in."""
+    await _must_be_ready(services)
     async with borrowed(services.connections) as conn:
         await known_job(conn, caller.tenant_id, job_id)
     wanted = Wanted(tenant_id=caller.tenant_id, job_ids=(job_id,), whole_tenant=False)
-    return await _answer(services, job_id, wanted)
+    return _answer(services, job_id, wanted)
 
 
 @get(
@@ -67,8 +71,9 @@ async def get_archive(
 )
 async def get_whole_archive(services: NamedDependency[Services], caller: NamedDependency[Caller]) -> Stream:
     """The same for all transcriptions of the tenant whose key it is, and for its keys and settings."""
+    await _must_be_ready(services)
     wanted = await asyncio.to_thread(of_tenant, services.settings, caller.tenant_id)
-    return await _answer(services, caller.tenant_id, wanted)
+    return _answer(services, caller.tenant_id, wanted)
 
 
 router = Router("/", route_handlers=[get_archive, get_whole_archive], tags=["transcriptions"])

@@ -16,14 +16,15 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-from psycopg import sql
+from psycopg import ServerCursor, sql
+from psycopg.rows import TupleRow
 
 from projections.exports import FORMATS
 from projections.transcripts import queries as transcripts
 from runtime.errors import ObjectMissing, ObjectWithheld
 from runtime.kafka import Incoming
 from runtime.objects import WORKER_PATIENCE, ObjectStore, Patience
-from runtime.postgres import Connection, async_connection, connection, load_sql
+from runtime.postgres import Connection, answered_within, async_connection, connection, cut_after, load_sql
 from runtime.registry import Registry
 from runtime.settings import Settings
 from runtime.topic_reader import read_topic
@@ -33,6 +34,8 @@ from schemas.topics import TOPICS
 
 MEDIA_TYPE = "application/zip"
 ROWS_AT_ONCE = 200
+# The server itself ends a statement after a minute.
+ANSWER_LIMIT_S = 70.0
 PIECE_BYTES = 256 * 1024
 # What proves who somebody is does not belong into a file about them.
 SECRET_COLUMNS = ["secret_sha256"]
@@ -81,16 +84,21 @@ class _Pieces:
 def tenant_of(settings: Settings, job_id: str) -> str | None:
     """Whose a job is or was."""
     with connection(settings.postgres_dsn, autocommit=True) as conn:
-        row = conn.execute(load_sql("api", "holdings.sql")["tenant_of_job"].encode(), {"job_id": job_id}).fetchone()
-    return row[0] if row else None
+        found = _asked(conn, "tenant_of_job", job_id=job_id)
+    return found[0] if found else None
 
 
 def of_tenant(settings: Settings, tenant_id: str) -> Wanted:
     """Everything of a tenant."""
     with connection(settings.postgres_dsn, autocommit=True) as conn:
-        query = load_sql("api", "holdings.sql")["jobs_of_tenant"].encode()
-        rows = conn.execute(query, {"tenant_id": tenant_id}).fetchall()
-    return Wanted(tenant_id=tenant_id, job_ids=tuple(sorted(row[0] for row in rows)), whole_tenant=True)
+        job_ids = _asked(conn, "jobs_of_tenant", tenant_id=tenant_id)
+    return Wanted(tenant_id=tenant_id, job_ids=tuple(sorted(job_ids)), whole_tenant=True)
+
+
+def _asked(conn: Connection, name: str, **values: str) -> list[str]:
+    """The one column that a query of this module gives."""
+    with answered_within(ANSWER_LIMIT_S, conn):
+        return [row[0] for row in conn.execute(load_sql("api", "holdings.sql")[name].encode(), values).fetchall()]
 
 
 def archive(settings: Settings, wanted: Wanted, patience: Patience = WORKER_PATIENCE) -> Iterator[bytes]:
@@ -145,7 +153,7 @@ def _objects(store: ObjectStore, wanted: Wanted) -> Iterator[Entry]:
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
-    async with async_connection(dsn) as conn:
+    async with async_connection(dsn) as conn, cut_after(ANSWER_LIMIT_S, conn):
         view = await transcripts.whole(conn, tenant_id, job_id)
     return FORMATS["json"].render(view) if view else None
 
@@ -156,15 +164,10 @@ def _tables(settings: Settings, wanted: Wanted) -> Iterator[Entry]:
     with connection(settings.postgres_dsn, autocommit=True) as conn:
         columns: dict[str, list[str]] = {}
         for column in owners:
-            for table in _with_column(conn, column):
+            for table in _asked(conn, "tables_with", column=column):
                 columns.setdefault(table, []).append(column)
         for table in sorted(columns):
             yield f"tables/{table}.jsonl", _rows(conn, table, {column: owners[column] for column in columns[table]})
-
-
-def _with_column(conn: Connection, column: str) -> list[str]:
-    query = load_sql("api", "holdings.sql")["tables_with"].encode()
-    return [row[0] for row in conn.execute(query, {"column": column}).fetchall()]
 
 
 def _rows(conn: Connection, table: str, owners: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
@@ -173,18 +176,19 @@ def _rows(conn: Connection, table: str, owners: Mapping[str, Sequence[str]]) -> 
     query = sql.SQL("SELECT (to_jsonb(kept) - %s::text[])::text FROM {} AS kept WHERE {}").format(
         sql.Identifier(table), owned
     )
-    packed = _bytes_columns(conn, table)
+    packed = _asked(conn, "bytes_columns", table=table)
     # A cursor of the server's, so that a long table is never held whole here.
     with conn.cursor(name="holdings", withhold=True) as cursor:
-        cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(query, (SECRET_COLUMNS, *map(list, owners.values())))
-        for row in cursor:
-            yield (_readable(row[0], packed) if packed else row[0].encode()) + b"\n"
+        with answered_within(ANSWER_LIMIT_S, conn):
+            cursor.execute(query, (SECRET_COLUMNS, *map(list, owners.values())))
+        while rows := _next(conn, cursor):
+            for (row,) in rows:
+                yield (_readable(row, packed) if packed else row.encode()) + b"\n"
 
 
-def _bytes_columns(conn: Connection, table: str) -> list[str]:
-    query = load_sql("api", "holdings.sql")["bytes_columns"].encode()
-    return [row[0] for row in conn.execute(query, {"table": table}).fetchall()]
+def _next(conn: Connection, cursor: ServerCursor[TupleRow]) -> list[TupleRow]:
+    with answered_within(ANSWER_LIMIT_S, conn):
+        return cursor.fetchmany(ROWS_AT_ONCE)
 
 
 def _readable(row: str, packed: Sequence[str]) -> bytes:

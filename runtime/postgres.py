@@ -1,7 +1,7 @@
 """PostgreSQL: connections, tables and named SQL.
 
 In: a DSN and `.sql` files. Out: connections whose errors are ours, and text of named queries.
-A server that hangs is like one that is away: async processes cut a connection that was borrowed for too long.
+A server that hangs is like one that is away: who must answer in time cuts a connection that says nothing for too long.
 The tables of all packages are applied together by `palimpsest schema apply`; processes only check the version.
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
@@ -170,7 +171,24 @@ async def cut_after(limit_s: float, conn: AsyncConnection) -> AsyncIterator[None
         timer.cancel()
 
 
-def _cut(conn: AsyncConnection) -> None:
+@contextmanager
+def answered_within(limit_s: float, conn: Connection) -> Iterator[None]:
+    """The same for a block, in a thread, that waits for nothing but the database; raises Unavailable.
+
+    Also where the block belongs to a generator, whose errors do not pass through the one that made the connection.
+    """
+    timer = threading.Timer(limit_s, _cut, (conn,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except _AWAY as error:
+        raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
+    finally:
+        timer.cancel()
+
+
+def _cut(conn: AsyncConnection | Connection) -> None:
     with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(conn.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from api import holdings
 from api.holdings import Wanted, _objects, archive
 from runtime.errors import Unavailable
 from runtime.kafka import EventProducer, Incoming, dead_letter
@@ -53,6 +54,17 @@ def test_a_database_that_goes_meanwhile_is_unavailable(workspace: Mapping[str, s
     away = replace(Settings.read(workspace), postgres_dsn="postgresql://127.0.0.1:9/none")
     with pytest.raises(Unavailable, match="PostgreSQL"):
         list(archive(away, Wanted(tenant_id="acme", job_ids=("job",), whole_tenant=False)))
+
+
+def test_a_database_that_hangs_meanwhile_is_not_waited_for_without_end(
+    workspace: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdings, "ANSWER_LIMIT_S", 0.5)
+    settings = Settings.read(workspace)
+    with connection(settings.postgres_dsn) as other:
+        other.execute(b"LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match="PostgreSQL"):
+            _files(settings, Wanted(tenant_id="acme", job_ids=(), whole_tenant=True))
 
 
 def test_a_tenant_has_also_what_belongs_to_no_known_job(workspace: Mapping[str, str]) -> None:

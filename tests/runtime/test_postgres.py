@@ -18,6 +18,7 @@ from runtime.postgres import (
     load_sql,
 )
 from runtime.settings import Settings
+from tests.deadline import until
 
 
 def test_statements_are_found_by_name() -> None:
@@ -74,6 +75,20 @@ async def test_so_is_one_for_async_code(workspace: Mapping[str, str]) -> None:
     with pytest.raises(Unavailable):
         async with async_connection("postgresql://127.0.0.1:9/none"):
             pass
+
+
+def test_a_connection_of_a_thread_is_cut_when_it_says_nothing(workspace: Mapping[str, str]) -> None:
+    with (
+        pytest.raises(Unavailable),
+        connection(workspace["PALIMPSEST_POSTGRES_DSN"], autocommit=True) as conn,
+        postgres.answered_within(0.3, conn),
+    ):
+        conn.execute(b"SELECT pg_sleep(60)")
+    with connection(workspace["PALIMPSEST_POSTGRES_DSN"]) as conn:
+        with postgres.answered_within(0.3, conn):
+            conn.execute(b"SELECT 1")
+        until(lambda: not any(isinstance(each, threading.Timer) for each in threading.enumerate()), 5, "no timer runs")
+        conn.execute(b"SELECT 1")  # what answered in time stays
 
 
 async def test_a_connection_that_is_borrowed_for_too_long_is_cut(workspace: Mapping[str, str]) -> None:
