@@ -8,8 +8,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runtime.telemetry import logger
+
 HEAD_TIMEOUT_S = 20.0
 MAX_HEAD_BYTES = 32_768
+
+log = logger(__name__)
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -19,6 +23,7 @@ class BoundedHeads(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._in_head = True
+        self._completed = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
@@ -30,8 +35,11 @@ class BoundedHeads(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._completed = False
         super().data_received(data)
-        if self._in_head:
+        # What was read with the end of another message is mostly that: a client that was refused early sends the rest
+        # of its body, and may ask again in the same breath. The next piece is all of the head, and counts.
+        if self._in_head and not self._completed:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._give_up("The head of the request is too long.")
@@ -53,6 +61,10 @@ class BoundedHeads(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._completed = True
+        super().on_message_complete()
+
     def _await_head(self) -> None:
         self._head_bytes, self._in_head = 0, True
         self._stop_timer()
@@ -66,6 +78,7 @@ class BoundedHeads(HttpToolsProtocol):
 
     def _give_up(self, why: str) -> None:
         if not self.transport.is_closing():
+            log.info("a request was given up before its head ended", action="head.given_up", why=why)
             self.send_400_response(why)
 
     def _stop_timer(self) -> None:
