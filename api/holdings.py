@@ -24,7 +24,15 @@ from projections.transcripts import queries as transcripts
 from runtime.errors import ObjectMissing, ObjectWithheld
 from runtime.kafka import Incoming
 from runtime.objects import WORKER_PATIENCE, ObjectStore, Patience
-from runtime.postgres import Connection, answered_within, async_connection, connection, cut_after, load_sql
+from runtime.postgres import (
+    Connection,
+    answered_within,
+    async_connection,
+    connection,
+    cut_after,
+    load_sql,
+    snapshot,
+)
 from runtime.registry import Registry
 from runtime.settings import Settings
 from runtime.topic_reader import read_topic
@@ -153,7 +161,7 @@ def _objects(store: ObjectStore, wanted: Wanted) -> Iterator[Entry]:
 
 
 async def _transcript(dsn: str, tenant_id: str, job_id: str) -> str | None:
-    async with async_connection(dsn) as conn, cut_after(ANSWER_LIMIT_S, conn):
+    async with async_connection(dsn) as conn, cut_after(ANSWER_LIMIT_S, conn), snapshot(conn):
         view = await transcripts.whole(conn, tenant_id, job_id)
     return FORMATS["json"].render(view) if view else None
 

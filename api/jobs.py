@@ -34,8 +34,7 @@ async def job_shape(conn: AsyncConnection, tenant_id: str, job_id: str) -> Job:
         expired = await audio_expired(conn, [job_id])
         return rendering.job(view, expired.get(job_id))
     upload = await acceptances.accepted(conn, tenant_id, job_id)
-    if upload is None:  # it moved into the view between the two reads
-        return await job_shape(conn, tenant_id, job_id)
+    assert upload is not None  # all that `borrowed` reads is of one moment
     return rendering.accepted_job(upload)
 
 

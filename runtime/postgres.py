@@ -137,11 +137,11 @@ def transaction(conn: Connection, commit: str) -> Iterator[None]:
 async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncConnection]:
     """A connection of the pool in one transaction; a lost or hanging database raises Unavailable.
 
-    It can only read, unless the crash point is named that its end is.
+    It can only read, and sees one moment, unless the crash point is named that its end is.
     """
     try:
         async with connections.connection() as conn, cut_after(connections.limit_s, conn):
-            await conn.set_read_only(not commit)
+            await _set_reading(conn, not commit)
             if not commit:
                 yield conn
                 return
@@ -150,6 +150,20 @@ async def borrowed(connections: Pool, commit: str = "") -> AsyncIterator[AsyncCo
                     yield conn
     except (*_AWAY, PoolTimeout) as error:
         raise Unavailable(f"PostgreSQL: {_kind(error)}") from error
+
+
+@asynccontextmanager
+async def snapshot(conn: AsyncConnection) -> AsyncIterator[None]:
+    """The same for a connection of one's own: whatever the block reads is of one moment."""
+    await _set_reading(conn, True)
+    async with conn.transaction():
+        yield
+
+
+async def _set_reading(conn: AsyncConnection, reading: bool) -> None:
+    """Else a job could be found by none of two statements: still in no view, and no longer among the acceptances."""
+    await conn.set_read_only(reading)
+    await conn.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ if reading else None)
 
 
 def _kind(error: Exception) -> str:

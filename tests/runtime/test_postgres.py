@@ -77,6 +77,24 @@ async def test_so_is_one_for_async_code(workspace: Mapping[str, str]) -> None:
             pass
 
 
+async def test_what_is_read_is_of_one_moment(workspace: Mapping[str, str]) -> None:
+    dsn = workspace["PALIMPSEST_POSTGRES_DSN"]
+    count, more = b"SELECT count(*) FROM nudges", "INSERT INTO nudges (partition, nudged_at) VALUES (%s, now())"
+    async with postgres.pool(dsn, maximum=1) as connections, async_connection(dsn) as other:
+        async with postgres.borrowed(connections) as conn:
+            assert await (await conn.execute(count)).fetchone() == (0,)
+            await other.execute(more, (0,))
+            assert await (await conn.execute(count)).fetchone() == (0,)
+        async with postgres.borrowed(connections, commit="nudges.note") as conn:  # who writes sees what others write
+            assert await (await conn.execute(count)).fetchone() == (1,)
+            await other.execute(more, (1,))
+            assert await (await conn.execute(count)).fetchone() == (2,)
+        async with async_connection(dsn) as conn, postgres.snapshot(conn):
+            assert await (await conn.execute(count)).fetchone() == (2,)
+            await other.execute(more, (2,))
+            assert await (await conn.execute(count)).fetchone() == (2,)
+
+
 def test_a_connection_of_a_thread_is_cut_when_it_says_nothing(workspace: Mapping[str, str]) -> None:
     with (
         pytest.raises(Unavailable),
