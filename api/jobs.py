@@ -13,29 +13,34 @@ from projections.jobs.queries import JobCursor, JobView
 from runtime.errors import Refused
 from runtime.postgres import AsyncConnection
 from schemas.identity import is_job_id
+from schemas.records import UploadReceived
 
 
 async def known_job(conn: AsyncConnection, tenant_id: str, job_id: str) -> JobView | None:
     """The job's view, None while only its acceptance is there; raises Refused where there is neither."""
+    found = await _found(conn, tenant_id, job_id)
+    return found if isinstance(found, JobView) else None
+
+
+async def job_shape(conn: AsyncConnection, tenant_id: str, job_id: str) -> Job:
+    """The job as a client sees it."""
+    found = await _found(conn, tenant_id, job_id)
+    if not isinstance(found, JobView):
+        return rendering.accepted_job(found)
+    expired = await audio_expired(conn, [job_id])
+    return rendering.job(found, expired.get(job_id))
+
+
+async def _found(conn: AsyncConnection, tenant_id: str, job_id: str) -> JobView | UploadReceived:
     if not is_job_id(job_id):
         raise Refused("not_found", "There is no such transcription.")
     if view := await queries.get_job(conn, tenant_id, job_id):
         return view
     if await queries.is_erased(conn, tenant_id, job_id):
         raise Refused("gone", "This transcription was erased.")
-    if await acceptances.accepted(conn, tenant_id, job_id) is None:
-        raise Refused("not_found", "There is no such transcription.")
-    return None
-
-
-async def job_shape(conn: AsyncConnection, tenant_id: str, job_id: str) -> Job:
-    """The job as a client sees it."""
-    if view := await known_job(conn, tenant_id, job_id):
-        expired = await audio_expired(conn, [job_id])
-        return rendering.job(view, expired.get(job_id))
-    upload = await acceptances.accepted(conn, tenant_id, job_id)
-    assert upload is not None  # all that `borrowed` reads is of one moment
-    return rendering.accepted_job(upload)
+    if upload := await acceptances.accepted(conn, tenant_id, job_id):
+        return upload
+    raise Refused("not_found", "There is no such transcription.")
 
 
 async def existing_job(conn: AsyncConnection, tenant_id: str, job_id: str) -> Job | None:

@@ -155,7 +155,7 @@ class ObjectStore:
     def stream(self, key: str, start: int = 0) -> Iterator[bytes]:
         """The object from byte `start` in pieces of up to a megabyte; raises ObjectMissing."""
         extra = {"Range": f"bytes={start}-"} if start else {}
-        body = self._got(key, extra)["Body"]
+        body = self._call("get_object", Key=key, **extra)["Body"]
         try:
             yield from iter(lambda: body.read(READ_BYTES), b"")
         except (BotoCoreError, ClientError, OSError) as error:
@@ -271,23 +271,15 @@ class ObjectStore:
         with suppress(_NoUpload):
             self._call("abort_multipart_upload", Key=upload.key, UploadId=upload.upload_id)
 
-    def _got(self, key: str, extra: dict[str, str]) -> Any:
-        try:
-            return self._call("get_object", Key=key, **extra)
-        except Unavailable as error:
-            answer = error.__cause__
-            code = answer.response.get("Error", {}).get("Code", "") if isinstance(answer, ClientError) else ""
-            if withholds(code, key, self.get, self.put):
-                raise ObjectWithheld(f"{key}: {code}") from error
-            raise
-
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, **arguments)
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
+            code = error.response.get("Error", {}).get("Code", "")
             if code in _MISSING:
                 raise ObjectMissing(f"{operation} {arguments.get('Key', self.bucket)}") from error
+            if operation == "get_object" and withholds(code, arguments["Key"], self.get, self.put):
+                raise ObjectWithheld(f"{arguments['Key']}: {code}") from error
             if code in _NOT_KNOWN:
                 raise _NotOffered(operation) from error
             if code == "NoSuchUpload":

@@ -161,7 +161,7 @@ async def snapshot(conn: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def _set_reading(conn: AsyncConnection, reading: bool) -> None:
-    """Else a job could be found by none of two statements: still in no view, and no longer among the acceptances."""
+    """Whoever reads sees one moment: else two statements may both miss a job that moves from one table to another."""
     await conn.set_read_only(reading)
     await conn.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ if reading else None)
 

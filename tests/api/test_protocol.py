@@ -47,16 +47,26 @@ async def test_an_ordinary_request_is_answered(port: int) -> None:
     assert b" 204 " in await _answer(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
-async def test_a_head_that_comes_behind_the_rest_of_a_refused_body_is_read(port: int) -> None:
+async def test_a_head_that_comes_behind_the_rest_of_a_refused_body_is_read(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a client sends that was refused early, finishes its body nevertheless, and asks again."""
+    begin, begun = BoundedHeads.on_message_begin, asyncio.Semaphore(0)
+
+    def noted(each: BoundedHeads) -> None:
+        begin(each)
+        begun.release()
+
+    monkeypatch.setattr(BoundedHeads, "on_message_begin", noted)
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(head % (MAX_HEAD_BYTES + 1))
     assert b" 204 " in await reader.read(65_536)
+    await begun.acquire()
     writer.write(b"y" * (MAX_HEAD_BYTES + 1) + b"GET / HTTP/1.1\r\nHo")
-    await asyncio.sleep(0.1)  # it is read before the rest is there
-    writer.write(b"st: x\r\n\r\n")
     async with asyncio.timeout(20):
+        await begun.acquire()  # it is read before the rest is there
+        writer.write(b"st: x\r\n\r\n")
         assert b" 204 " in await reader.read(65_536)
     writer.close()
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from streams.chunker.prepare import MAX_TRIES
 from streams.chunker.room import Room
 from streams.chunker.sandbox import FRAME_TIMEOUT_S
 from tests.deadline import until
+from tests.e2e.conftest import free_ports
 from tests.streams.chunker.recordings import RECIPES, long_recording, media_file, noise, silence, tone
 
 ANSWER_TIMEOUT_S = 120.0
@@ -70,6 +70,13 @@ class World:
         )  # fmt: skip
         self.announce(upload, topic)
         return upload
+
+    def upload_behind(self, other: UploadReceived, data: bytes) -> UploadReceived:
+        """An upload that is done after another, because it is on the same partition."""
+        while True:
+            upload = self.upload(data)
+            if partition_for(upload.job_id.encode(), 2) == partition_for(other.job_id.encode(), 2):
+                return upload
 
     def announce(self, upload: UploadReceived, topic: str = UPLOADS) -> None:
         self.producer.send(outgoing(upload, topic, self.codec, self.settings.kafka.partitions, "test"))
@@ -115,7 +122,7 @@ class Process:
 
     def __init__(self, world: World, **settings: str) -> None:
         world.settings.temp_dir.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = free_ports(["chunker"])["chunker"]
         environment = {**os.environ, **world.values, "PALIMPSEST_HEALTH_PORT": str(self.port), **settings}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "streams.chunker.app"], env=environment, start_new_session=True
@@ -133,11 +140,6 @@ class Process:
         if self.popen.poll() is None:
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager
@@ -234,10 +236,7 @@ class TestRunning:
         world.answer(upload)
         world.announce(upload)
         # Jobs of a partition are done in order: when the next one is answered, the repeat is done.
-        marker = world.upload(media_file(tone(500), RECIPES["wav"]))
-        while partition_for(marker.job_id.encode(), 2) != partition_for(upload.job_id.encode(), 2):
-            marker = world.upload(media_file(tone(500), RECIPES["wav"]))
-        world.answer(marker)
+        world.answer(world.upload_behind(upload, media_file(tone(500), RECIPES["wav"])))
         assert len(world.answers(upload.job_id)) == 1
         assert len(world.chunks(upload)) == 1
 

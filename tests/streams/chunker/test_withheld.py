@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import Settings
-from schemas.identity import partition_for
-from schemas.records import AudioPrepared, AudioRejected, UploadReceived
+from schemas.records import AudioPrepared, AudioRejected
 from tests.deadline import until
 from tests.runtime.withholding import Withholding, withholding
 from tests.streams.chunker.recordings import RECIPES, media_file, tone
@@ -28,18 +27,10 @@ def world(workspace: Mapping[str, str], front: Withholding, tmp_path: Path) -> W
     return World({**workspace, "PALIMPSEST_TEMP_DIR": str(tmp_path / "t"), "PALIMPSEST_S3_ENDPOINT": front.endpoint})
 
 
-def _beside(world: World, other: UploadReceived) -> UploadReceived:
-    """An upload that is done after the other one."""
-    while True:
-        upload = world.upload(RECORDING)
-        if partition_for(upload.job_id.encode(), 2) == partition_for(other.job_id.encode(), 2):
-            return upload
-
-
 def test_a_withheld_recording_is_answered_and_the_next_is_prepared(world: World, front: Withholding) -> None:
     held = world.upload(RECORDING)
     front.prefix = held.audio.key
-    behind = _beside(world, held)
+    behind = world.upload_behind(held, RECORDING)
     with running(world):
         answer = world.answer(held)
         assert isinstance(answer, AudioRejected)
