@@ -20,7 +20,6 @@ from api.outcomes import Outcomes
 from api.reach import Engines
 from api.requests.idempotency import Idempotency
 from runtime import postgres
-from runtime.errors import Unavailable
 from runtime.objects import ObjectStore, Patience
 from runtime.opensearch import SearchEngine
 from runtime.registry import Registry
@@ -66,8 +65,6 @@ class Services:
 
     async def require_uploads(self) -> None:
         """Raises Unavailable where an upload could not be promised: to be asked before its body is taken in."""
-        if not self.outcomes.connected:
-            raise Unavailable("postgres does not answer")
         await self.engines.require("kafka", "postgres", "objects")
         await asyncio.to_thread(self.registry.id_of, UploadReceived.__name__)
 

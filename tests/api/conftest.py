@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from tests.e2e.conftest import free_ports
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+LAST_LINES = 20
 MAX_UPLOAD_BYTES = 300_000_000
 
 
@@ -44,7 +46,17 @@ class Server:
     def client(self, tenant: str = "acme", **headers: str) -> httpx.Client:
         """A client with a fresh key of a tenant."""
         key = create_key(self.settings.postgres_dsn, tenant, "test")
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}", **headers}, timeout=60)
+        return httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}", **headers},
+            timeout=60,
+            event_hooks={"response": [self._why_away]},
+        )
+
+    def _why_away(self, answer: httpx.Response) -> None:
+        """Shows beside a failure what the process itself says of it: an answer does not name the engine."""
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            print(*self.log.read_text().splitlines()[-LAST_LINES:], sep="\n")
 
     def show(self, *facts: TranscriptRecord) -> None:
         """What the projector does with facts."""

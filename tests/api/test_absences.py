@@ -5,13 +5,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from psycopg import sql
 
 from bench.load import refused_before_the_body
 from local.stack import Stack
-from local.workspace import fresh_workspace
+from local.workspace import ADMIN_DATABASE, database_of, fresh_workspace, with_database
 from runtime import postgres
 from tests.api.conftest import Server, running_api
+from tests.api.test_outcomes import BREAK
 from tests.api.test_problems import check_problem
 from tests.deadline import until
 from tests.projections.facts import conversation
@@ -119,3 +122,28 @@ def test_without_the_database_everything_is_refused_and_the_process_lives(
         assert int(answer.headers["retry-after"]) > 0
         assert "discard" not in answer.text and CLOSED not in answer.text
         assert server.process.poll() is None
+
+
+def test_a_lost_listener_refuses_no_upload(workspace: dict[str, str], tmp_path: Path) -> None:
+    with running_api(workspace, tmp_path) as server, server.client() as client:
+        with _no_new_connections(server.settings.postgres_dsn) as conn:
+            conn.execute(BREAK)
+            until(lambda: not client.get("/ready").json()["outcomes"], 10, "it is noticed")
+            assert client.post("/v1/transcriptions", content=b"x").status_code == 202
+            assert client.get("/ready").json()["outcomes"] is False
+        until(lambda: client.get("/ready").status_code == 200, 10, "it listens again")
+
+
+@contextmanager
+def _no_new_connections(dsn: str) -> Iterator[psycopg.Connection]:
+    """The last connection to a database, while those that are there go on."""
+    name = sql.Identifier(database_of(dsn))
+    with (
+        psycopg.connect(dsn, autocommit=True) as conn,
+        psycopg.connect(with_database(dsn, ADMIN_DATABASE), autocommit=True) as admin,
+    ):
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        try:
+            yield conn
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
