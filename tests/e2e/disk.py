@@ -3,6 +3,7 @@
 In: where the engines keep their files, and the names of a workspace. Out: the files that hold one, by place.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,14 @@ def disk_of(settings: Settings, data: Path, logs: tuple[Path, ...]) -> Disk:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+    for parent, _, names in os.walk(folder, onerror=_unless_it_went):
+        yield from (path for name in names if (path := Path(parent, name)).is_file())
+
+
+def _unless_it_went(error: OSError) -> None:
+    """Others work on the same engines: an index may be deleted while we look, and its folders with it."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _holds(path: Path, markers: Sequence[bytes]) -> bool:
