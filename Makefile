@@ -59,7 +59,8 @@ chaos: setup
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 chaos-guards: setup
-	@exec $(RUN) -m pytest -v -s tests/chaos/guards.py tests/chaos/spoiled.py tests/e2e/lost_documents.py
+	@exec $(RUN) -m pytest -v -s tests/chaos/guards.py tests/chaos/spoiled.py tests/e2e/lost_documents.py \
+		tests/e2e/lost_log_end.py
 
 hostile: setup
 	@exec $(RUN) -m tests.hostile corpus

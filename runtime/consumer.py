@@ -3,12 +3,15 @@
 In: topics, a handler, a database. Out: each record applied once, however often it is delivered.
 The offsets live beside the effects and move by compare-and-set, so a member that was paused and has lost its
 partitions finds them moved, rolls back and stops (`Fenced`). The group's own offsets are only for lag tools.
+A log that has lost its end is read again from its first record: nobody knows what was written since at offsets that
+were read before, and what took effect already changes nothing.
 The range assignor gives one member partition p of all its topics, so a job's records all meet in one process.
 Knows no record's meaning.
 """
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -26,10 +29,11 @@ from runtime import telemetry
 from runtime.errors import Fenced, Unavailable
 from runtime.faults import crash_point
 from runtime.health import Health
-from runtime.kafka import ADMIN_TIMEOUT_S, Incoming, consumer_config, is_fatal, watermarks
+from runtime.kafka import ADMIN_TIMEOUT_S, Incoming, Place, consumer_config, is_fatal, watermarks
 from runtime.lag import Lag
 from runtime.membership import Membership
-from runtime.postgres import Connection, connection, load_sql, transaction
+from runtime.positions import LogEndLost, Positions
+from runtime.postgres import Connection, connection, transaction
 from runtime.settings import Kafka
 from runtime.telemetry import logger
 
@@ -95,15 +99,14 @@ class ConsumerLoop:
         self._sub = subscription
         self._handler = handler
         self._health = health
-        self._sql = load_sql("runtime")
-        self._next: dict[tuple[str, int], int] = {}
+        self._positions = Positions(kafka.group(subscription.name))
         self._assigned: list[TopicPartition] | None = None
         self._stopped: set[int] = set()
         self._lag = Lag()
         self._lag_at = 0.0
         self._broker_away = False
         self._membership = Membership()
-        self._told: dict[tuple[str, int], int] = {}
+        self._told: dict[Place, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Consumes until `stop`; raises Unavailable, Fenced or whatever pure code raised."""
@@ -140,7 +143,7 @@ class ConsumerLoop:
         # Without autocommit a handler's single statement would open a transaction, and ours would be a savepoint in it.
         with connection(self._dsn, autocommit=True) as conn:
             while not stop.is_set():
-                batch = self._poll(consumer)
+                batch = self._following(consumer, self._poll(consumer))
                 if self._assigned is not None:
                     self._begin(conn)
                 for partition, records in _by_partition(batch):
@@ -160,21 +163,17 @@ class ConsumerLoop:
                 break
             messages += more
             size += sum(map(len, more))
-        read = [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
-        return self._following(read)
+        return [Incoming.of(message, self._kafka.topic_prefix) for message in messages if self._usable(message)]
 
-    def _following(self, records: list[Incoming]) -> list[Incoming]:
-        """Without what a rebalance inside the poll left over: partitions no longer ours, offsets read once more."""
-        expected = dict(self._next)
-        fresh = []
-        for record in records:
-            place = (record.topic, record.partition)
-            if place in expected and record.offset >= expected[place]:
-                expected[place] = record.offset + 1
-                fresh.append(record)
-        if len(fresh) < len(records):
-            log.info("records read twice were dropped", action="consumer.repeats", count=len(records) - len(fresh))
-        return fresh
+    def _following(self, consumer: Consumer, records: list[Incoming]) -> list[Incoming]:
+        try:
+            return self._positions.following(records)
+        except LogEndLost as lost:
+            log.error("the log holds another record than was read", action="consumer.other_record", place=str(lost))
+            ours = consumer.assignment()
+            self._on_revoke(consumer, ours)
+            self._on_assign(consumer, ours)
+            return []
 
     def _usable(self, message: Message) -> bool:
         error = message.error()
@@ -188,20 +187,7 @@ class ConsumerLoop:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         prefix = self._kafka.topic_prefix
         with connection(self._dsn, autocommit=True) as conn, transaction(conn, "offsets.start"):
-            for tp in partitions:
-                place = {
-                    "consumer": self._consumer,
-                    "topic": tp.topic.removeprefix(prefix),
-                    "partition": tp.partition,
-                }
-                conn.execute(self._sql["start_offset"], place)
-            topics = sorted({tp.topic.removeprefix(prefix) for tp in partitions})
-            rows = conn.execute(
-                self._sql["next_offsets"],
-                {"consumer": self._consumer, "topics": topics},
-            ).fetchall()
-            mine = {(tp.topic.removeprefix(prefix), tp.partition) for tp in partitions}
-            self._next = {(topic, part): offset for topic, part, offset in rows if (topic, part) in mine}
+            self._positions.load(conn, ((tp.topic.removeprefix(prefix), tp.partition) for tp in partitions))
             for tp in partitions:
                 tp.offset = self._beginning(consumer, conn, tp)
         consumer.assign(partitions)
@@ -211,42 +197,32 @@ class ConsumerLoop:
         telemetry.stopped_partitions.set(0)
 
     def _beginning(self, consumer: Consumer, conn: Connection, tp: TopicPartition) -> int:
-        """Where to read on: at the stored offset, or at the first record that is left.
+        place = (tp.topic.removeprefix(self._kafka.topic_prefix), tp.partition)
+        low, high = _watermarks(consumer, tp)
+        if self._positions.lost(place, high):
+            self._read_again(conn, place, low, high)
+        return self._positions.first_to_read(place, low)
 
-        A log that ends before it has lost its end. Nobody knows how much was written since, at offsets that were read
-        before: so all of it is read again, which changes nothing for what took effect already.
-        """
-        topic = tp.topic.removeprefix(self._kafka.topic_prefix)
-        stored = self._next[topic, tp.partition]
-        try:
-            low, high = watermarks(consumer, tp, ADMIN_TIMEOUT_S)
-        except KafkaException as error:
-            raise Unavailable(f"Kafka: {error}") from error
-        if stored > high:
-            telemetry.log_ends_lost.labels(topic).inc()
-            log.error(
-                "the log ends before what was read of it, and is read again",
-                action="consumer.log_lost",
-                topic=topic,
-                partition=tp.partition,
-                read=stored,
-                first=low,
-                end=high,
-            )
-            self._move(conn, topic, tp.partition, low)
-            self._next[topic, tp.partition] = low
-        return max(low, self._next[topic, tp.partition])
+    def _read_again(self, conn: Connection, place: Place, low: int, high: int) -> None:
+        topic, partition = place
+        telemetry.log_ends_lost.labels(topic).inc()
+        log.error(
+            "the log has lost its end, and is read again",
+            action="consumer.log_lost",
+            topic=topic,
+            partition=partition,
+            read=self._positions.next[place],
+            first=low,
+            end=high,
+        )
+        self._positions.read_again(conn, place, low)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # The client would keep the pause for when the partition comes back: it is read, and stops, anew.
         consumer.resume([tp for tp in partitions if tp.partition in self._stopped])
-        self._next = {}
+        self._positions.forget()
         self._assigned = None
         self._membership.left()
-
-    @property
-    def _consumer(self) -> str:
-        return self._kafka.group(self._sub.name)
 
     def _begin(self, conn: Connection) -> None:
         numbers = frozenset(tp.partition for tp in self._assigned or ())
@@ -284,37 +260,21 @@ class ConsumerLoop:
         log.error("a partition stopped at a record that cannot be read", action="consumer.stopped", why=str(why))
         self._stopped.add(partition)
         telemetry.stopped_partitions.set(len(self._stopped))
-        consumer.pause([TopicPartition(self._kafka.topic(t), p) for t, p in self._next if p == partition])
+        consumer.pause([TopicPartition(self._kafka.topic(t), p) for t, p in self._positions.next if p == partition])
 
     def _apply(self, conn: Connection, partition: int, records: list[Incoming]) -> None:
         if not records:
             return
-        ends = {record.topic: record.offset + 1 for record in records}
         started = time.monotonic()
         with transaction(conn, "batch.commit"):
             self._handler.apply(conn, partition, records)
-            for topic, end in ends.items():
-                self._move(conn, topic, partition, end)
-        for topic, end in ends.items():
-            self._next[topic, partition] = end
-            telemetry.records_in.labels(topic).inc(sum(record.topic == topic for record in records))
+            moved = self._positions.advance(conn, records)
+        self._positions.settle(moved)
+        for topic, count in Counter(record.topic for record in records).items():
+            telemetry.records_in.labels(topic).inc(count)
         self._handler.committed(conn, partition)
         telemetry.batch_seconds.labels(self._sub.name).observe(time.monotonic() - started)
         self._health.moved()
-
-    def _move(self, conn: Connection, topic: str, partition: int, end: int) -> None:
-        moved = conn.execute(
-            self._sql["move_offset"],
-            {
-                "consumer": self._consumer,
-                "topic": topic,
-                "partition": partition,
-                "next": end,
-                "expected": self._next[topic, partition],
-            },
-        )
-        if moved.rowcount != 1:
-            raise Fenced(f"offset of {topic}/{partition} was moved by another member")
 
     def _watch(self, consumer: Consumer) -> None:
         """Once a second: lag, the group's offsets for lag tools, and whether the broker is there."""
@@ -325,29 +285,38 @@ class ConsumerLoop:
             self._broker_away = not _answers(consumer)
         self._health.broker(not self._broker_away)
         self._membership.watch(not self._broker_away)
-        places = {place: (self._end(consumer, place), following) for place, following in self._next.items()}
+        places = {place: (self._end(consumer, place), following) for place, following in self._positions.next.items()}
         self._health.lag(self._lag.report(time.monotonic(), places))
         self._tell_group(consumer)
 
-    def _end(self, consumer: Consumer, place: tuple[str, int]) -> int:
+    def _end(self, consumer: Consumer, place: Place) -> int:
         topic, partition = place
         _, high = consumer.get_watermark_offsets(TopicPartition(self._kafka.topic(topic), partition), cached=True)
         return int(high)
 
     def _tell_group(self, consumer: Consumer) -> None:
-        if self._next == self._told:
+        following = dict(self._positions.next)
+        if following == self._told:
             return
-        offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in self._next.items()]
+        offsets = [TopicPartition(self._kafka.topic(t), p, offset) for (t, p), offset in following.items()]
         try:
             with crash_point("group.commit", _not_told):
                 consumer.commit(offsets=offsets, asynchronous=True)
-            self._told = dict(self._next)
+            self._told = following
         except KafkaException as error:  # during a rebalance; ours are in PostgreSQL, these are for lag tools
             log.info("the group was not told", action="consumer.commit", error=str(error))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._broker_away = True
+
+
+def _watermarks(consumer: Consumer, tp: TopicPartition) -> tuple[int, int]:
+    """First and following offset of a partition; raises Unavailable."""
+    try:
+        return watermarks(consumer, tp, ADMIN_TIMEOUT_S)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka: {error}") from error
 
 
 def _not_told(message: str) -> KafkaException:

@@ -40,6 +40,7 @@ _NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILAB
 _LEADER_POLL_S = 0.2
 
 Headers = list[tuple[str, bytes | str | None]]
+Place = tuple[str, int]  # a topic and a partition of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

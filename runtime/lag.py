@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from itertools import islice
 
 from runtime import telemetry
+from runtime.kafka import Place
 
 MAX_SAMPLES = 512
-Place = tuple[str, int]
 
 
 class OldestWaiting:

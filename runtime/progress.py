@@ -11,12 +11,11 @@ from contextlib import closing
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from runtime.errors import Unavailable
-from runtime.kafka import consumer_config, watermarks
+from runtime.kafka import Place, consumer_config, watermarks
 from runtime.settings import Kafka
 
 ANSWER_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
-Place = tuple[str, int]
 
 
 def waiting_since(kafka: Kafka, group: str, topics: Sequence[str]) -> dict[Place, int]:

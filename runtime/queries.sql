@@ -1,5 +1,5 @@
 -- name: next_offsets
-SELECT topic, partition, next_offset FROM consumer_offsets
+SELECT topic, partition, next_offset, last_record FROM consumer_offsets
 WHERE consumer = %(consumer)s AND topic = ANY(%(topics)s);
 
 -- name: start_offset
@@ -8,7 +8,7 @@ VALUES (%(consumer)s, %(topic)s, %(partition)s, 0)
 ON CONFLICT DO NOTHING;
 
 -- name: move_offset  compare-and-set: no row means another member has moved it
-UPDATE consumer_offsets SET next_offset = %(next)s
+UPDATE consumer_offsets SET next_offset = %(next)s, last_record = %(last)s
 WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = %(partition)s AND next_offset = %(expected)s;
 
 -- name: allow_rewrite  for this session

@@ -58,7 +58,7 @@ fenced_writes = Counter(
 )
 log_ends_lost = Counter(
     "log_ends_lost",
-    "Partitions that ended before what was read of them; they are read again",
+    "Partitions that no longer held what was read of them last; they are read again",
     ["topic"],
     namespace=NAMESPACE,
 )

@@ -41,7 +41,7 @@ SELECT partition, next_offset FROM consumer_offsets WHERE consumer = %(consumer)
 -- name: put_offsets
 INSERT INTO consumer_offsets (consumer, topic, partition, next_offset)
 SELECT %(consumer)s, %(topic)s, * FROM unnest(%(partitions)s::int[], %(offsets)s::bigint[])
-ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset;
+ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, last_record = NULL;
 
 -- name: forget_offsets
 DELETE FROM consumer_offsets WHERE consumer = %(consumer)s;

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from runtime.consumer import ConsumerLoop
-from runtime.kafka import Incoming
+from runtime.kafka import Incoming, Place
+from runtime.positions import Positions
 from runtime.postgres import Connection
 from streams.assembler.state import State
 from streams.assembler.store import Slot, Store
@@ -29,7 +30,7 @@ from streams.assembler.worker import Assembler
 GATE = "CHAOS_GATE"
 POLL_S = 0.05
 _MOVE = b"""
-UPDATE consumer_offsets SET next_offset = %(next)s
+UPDATE consumer_offsets SET next_offset = %(next)s, last_record = %(last)s
 WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = %(partition)s
 """
 
@@ -42,11 +43,10 @@ def without_dedupe() -> None:
 def without_offsets() -> None:
     """Whoever writes last is right."""
 
-    def move(self: ConsumerLoop, conn: Connection, topic: str, partition: int, end: int) -> None:
-        place = {"consumer": self._consumer, "topic": topic, "partition": partition}
-        conn.execute(_MOVE, {**place, "next": end})
+    def move(self: Positions, conn: Connection, place: Place, following: int, mark: bytes | None) -> None:
+        conn.execute(_MOVE, self._row(*place) | {"next": following, "last": mark})
 
-    ConsumerLoop._move = move  # type: ignore[method-assign]
+    Positions.move = move  # type: ignore[method-assign]
 
 
 def without_leftovers() -> None:

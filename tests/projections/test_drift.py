@@ -38,7 +38,7 @@ def _project(settings: Settings, jobs: list[Job], behind: int = 0) -> None:
     with connection(settings.postgres_dsn) as conn:
         apply_facts(conn, partition, facts)
         conn.execute(load_sql("runtime")["start_offset"], place)
-        conn.execute(load_sql("runtime")["move_offset"], place | {"next": len(facts), "expected": 0})
+        conn.execute(load_sql("runtime")["move_offset"], place | {"next": len(facts), "expected": 0, "last": None})
 
 
 def test_only_a_view_that_differs_from_the_log_is_drift(log: Log, settings: Settings, sampler: Sampler) -> None:

@@ -215,6 +215,13 @@ def put_offset(settings: Settings, following: int) -> None:
         conn.execute(move, [following])
 
 
+def put_mark(settings: Settings, offset: int) -> None:
+    """Another record than the log holds was read last, and lay at `offset`."""
+    mark = b"UPDATE consumer_offsets SET last_record = %s WHERE topic = 'controls' AND partition = 0"
+    with connection(settings.postgres_dsn, autocommit=True) as conn:
+        conn.execute(mark, [offset.to_bytes(8, "big") + bytes(16)])
+
+
 def offset(settings: Settings) -> int:
     kept = b"SELECT next_offset FROM consumer_offsets WHERE topic = 'controls' AND partition = 0"
     with connection(settings.postgres_dsn, autocommit=True) as conn:
@@ -223,21 +230,60 @@ def offset(settings: Settings) -> int:
     return int(row[0])
 
 
-def test_what_follows_a_lost_end_of_the_log_takes_effect(settings: Settings) -> None:
+@pytest.fixture
+def ends_lost() -> Callable[[], float]:
+    """How many lost ends were counted since."""
+    counter = telemetry.log_ends_lost.labels("controls")
+    before = counter._value.get()
+    return lambda: float(counter._value.get() - before)
+
+
+def test_what_follows_a_lost_end_of_the_log_takes_effect(settings: Settings, ends_lost: Callable[[], float]) -> None:
     handler = Recorder(settings)
     send(settings, numbered(0, 3))
     with running(settings, handler) as loop:
         loop.until(lambda: len(handler.values()) == 3, "three records")
     put_offset(settings, 50)  # as if records 3 to 49 had been read and then lost with the broker's machine
     send(settings, [b"before the start"])
-    lost = telemetry.log_ends_lost.labels("controls")
-    before = lost._value.get()
     with running(settings, handler) as loop:
         loop.until(lambda: b"before the start" in handler.values(), "what was written before anybody looked")
         send(settings, [b"after it"])
         loop.until(lambda: b"after it" in handler.values(), "what was written since")
     assert handler.values()[3:] == [*numbered(0, 3), b"before the start", b"after it"]
-    assert (lost._value.get() - before, offset(settings)) == (1, 5)
+    assert (ends_lost(), offset(settings)) == (1, 5)
+
+
+def test_a_lost_end_is_seen_when_more_was_written_than_lost(settings: Settings, ends_lost: Callable[[], float]) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 3, "three records")
+    put_mark(
+        settings, 2
+    )  # as if another record 2 had been read, and lost, and the one there written before anybody looked
+    send(settings, numbered(3, 6))
+    send(settings, numbered(10, 12), partition=1)
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 11, "all that is there")
+    with running(settings, handler) as loop:
+        send(settings, numbered(6, 7))
+        loop.until(lambda: b"6" in handler.values(), "what came after another start")
+    assert [value for value in handler.values()[3:] if value not in (b"10", b"11")] == numbered(0, 7)
+    assert (ends_lost(), offset(settings)) == (1, 7)
+
+
+def test_a_mark_that_an_older_version_left_behind_says_nothing(
+    settings: Settings, ends_lost: Callable[[], float]
+) -> None:
+    handler = Recorder(settings)
+    send(settings, numbered(0, 3))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 3, "three records")
+    put_mark(settings, 1)  # the offset has moved on without it
+    send(settings, numbered(3, 6))
+    with running(settings, handler) as loop:
+        loop.until(lambda: len(handler.values()) == 6, "the rest")
+    assert (handler.values(), ends_lost()) == (numbered(0, 6), 0)
 
 
 def test_a_place_that_is_gone_ends_a_loop_in_its_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
