@@ -1,8 +1,8 @@
 """`make outages`: each engine away, or its disk full, for a while under a light load, and what clients were told.
 
 In: arguments. Out: a table, one row an outage; exit status 1 when an answer was not clear, a promise was not kept, no
-metric told of a full disk, or an upload's body was taken in that could not be promised. Uses a stack of its own, which
-it starts and stops.
+metric or no refusal told of a full disk, or an upload's body was taken in that could not be promised. Uses a stack of
+its own, which it starts and stops.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.accounts.keys import create_key
-from bench.load import Load, refused_before_the_body
+from bench.load import Call, Load, refused_before_the_body
 from bench.processes import STUB
 from bench.resources import family
 from bench.small_disks import TEMPORARY, Disk, SmallDisks
@@ -69,6 +69,8 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
     early_s = refused_early(load.url, load.key, began, faults) if engine in NEEDED and way != FILL else None
     if way == FILL:
         _within(lambda: free_ratio(stack, engine) < FULL_RATIO, began, "no metric says that the disk is full", faults)
+        if engine in NEEDED:  # what fits into pages that are there already is still taken
+            _within(lambda: _refused(load.calls[first:]), began, "nothing was refused on a full disk", faults)
     while time.monotonic() - began < seconds:
         time.sleep(POLL_S)
     before = len(load.promised)
@@ -83,7 +85,7 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
         engine=engine,
         way=way,
         calls=len(calls),
-        refused=sum(call.status >= 500 for call in calls),
+        refused=_refused(calls),
         slowest_s=max(call.elapsed_s for call in calls),
         early_s=early_s,
         promised=len(keys),
@@ -91,6 +93,10 @@ def measure(stack: Stack, load: Load, engine: str, way: str, seconds: float) -> 
         quiet_after_s=quiet_s,
         faults=tuple(dict.fromkeys(faults)),
     )
+
+
+def _refused(calls: Sequence[Call]) -> int:
+    return sum(call.status >= 500 for call in calls)
 
 
 def refused_early(url: str, key: str, began_s: float, faults: list[str]) -> float | None:
