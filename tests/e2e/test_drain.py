@@ -42,6 +42,7 @@ SLOW = "stub:slow=1"
 OPEN = b"SELECT count(*) FROM job_state WHERE status IN ('queued', 'processing')"
 BEGUN = b"SELECT sum(tries) FROM chunker_tries WHERE NOT answered"
 IN_HAND = b"SELECT count(*) FROM assembler_attempts"
+CLAIMED = b"SELECT count(*) FROM idempotency_keys WHERE answer_status IS NULL"
 
 
 class Scene:
@@ -60,9 +61,10 @@ class Scene:
         self._number += 1
         return noise(self._number, JOB_S)
 
-    def submit(self, audio: bytes | Iterator[bytes], **options: str) -> str:
+    def submit(self, audio: bytes | Iterator[bytes], key: str = "", **options: str) -> str:
         """One upload, promised."""
-        answer = self.client.http.post("/v1/transcriptions", content=audio, params=options)
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self.client.http.post("/v1/transcriptions", content=audio, params=options, headers=headers)
         assert answer.status_code == 202, answer.text
         job_id = str(answer.json()["id"])
         self.promised.append(job_id)
@@ -100,18 +102,17 @@ def under_load(scene: Scene) -> Iterator[None]:
 def half_an_upload(scene: Scene) -> Iterator[None]:
     """A request of which the second half arrives when the process was asked to end; it is answered."""
     audio = scene.recording()
-    half_sent, go_on = threading.Event(), threading.Event()
+    go_on = threading.Event()
 
     def body() -> Iterator[bytes]:
         yield audio[: len(audio) // 2]
-        half_sent.set()
         go_on.wait(BUSY_TIMEOUT_S)
         yield audio[len(audio) // 2 :]
 
     promised = len(scene.promised)
-    upload = threading.Thread(target=scene.submit, args=(body(),))
+    upload = threading.Thread(target=scene.submit, args=(body(), "in hand"))
     upload.start()
-    assert half_sent.wait(BUSY_TIMEOUT_S)
+    until(lambda: scene.count(CLAIMED), BUSY_TIMEOUT_S, "the request is read, and not only sent")
     threading.Timer(SECOND_HALF_AFTER_S, go_on.set).start()
     yield
     upload.join()
