@@ -65,10 +65,7 @@ class Positions:
     def first_to_read(self, place: Place, low: int) -> int:
         """Where to read from, when `low` is the first offset that is left: what was read last comes once more."""
         following = self._next[place]
-        if place in self._last and low < following:
-            return following - 1
-        self._last.pop(place, None)
-        return max(low, following)
+        return max(low, following - 1 if place in self._last else following)
 
     def following(self, records: Sequence[Incoming]) -> list[Incoming]:
         """Without what a rebalance inside a poll left over: partitions no longer ours, offsets read once more.
@@ -103,9 +100,10 @@ class Positions:
     def advance(self, conn: Connection, records: Iterable[Incoming]) -> dict[Place, int]:
         """Moves past these in the open transaction; `settle` what it answers when that is committed. May be Fenced."""
         last = {(record.topic, record.partition): record for record in records}
-        for place, record in last.items():
-            self.move(conn, place, record.offset + 1, _mark(record))
-        return {place: record.offset + 1 for place, record in last.items()}
+        moved = {place: record.offset + 1 for place, record in last.items()}
+        for place, following in moved.items():
+            self.move(conn, place, following, _mark(last[place]))
+        return moved
 
     def settle(self, moved: Mapping[Place, int]) -> None:
         """It is committed."""

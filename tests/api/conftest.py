@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 
 from api.accounts.keys import create_key
 from local.stack import Stack
+from local.supervisor import log_tail
 from local.workspace import fresh_workspace
 from projections.applying import apply_facts
 from projections.search.index import ALIAS, INDEX, index_body
@@ -26,7 +26,6 @@ from tests.e2e.conftest import free_ports
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
-LAST_LINES = 20
 MAX_UPLOAD_BYTES = 300_000_000
 
 
@@ -55,8 +54,8 @@ class Server:
 
     def _why_away(self, answer: httpx.Response) -> None:
         """Shows beside a failure what the process itself says of it: an answer does not name the engine."""
-        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            print(*self.log.read_text().splitlines()[-LAST_LINES:], sep="\n")
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            print(log_tail(self.log))
 
     def show(self, *facts: TranscriptRecord) -> None:
         """What the projector does with facts."""

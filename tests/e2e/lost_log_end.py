@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local import supervisor
 from local.stack import Stack
 from local.workspace import fresh_workspace
 from runtime.settings import Settings
@@ -41,7 +42,7 @@ def test_what_was_written_over_a_lost_end_takes_effect(stack: Stack, broker: Sta
             loop.until(lambda: len(handler.values()) == 10, "ten records")
 
         (log,) = broker.layout.data.rglob(f"{settings.kafka.topic('controls')}-0/*.log")
-        os.kill(pid(broker), signal.SIGKILL)
+        os.kill(supervisor.state_of(broker.layout, "kafka").pid, signal.SIGKILL)
         cut(log, kept=6)
         one_by_one(settings, numbered(10, 18))  # as soon as it is back
         left = [record.value for record in read_topic(settings.kafka, "controls")]
@@ -50,10 +51,6 @@ def test_what_was_written_over_a_lost_end_takes_effect(stack: Stack, broker: Sta
         with running(settings, handler) as loop:
             loop.until(lambda: b"17" in handler.values(), "what was written since")
         assert handler.values()[10:] == left
-
-
-def pid(stack: Stack) -> int:
-    return next(row.pid for row in stack.status() if row.name == "kafka")
 
 
 def one_by_one(settings: Settings, values: list[bytes]) -> None:

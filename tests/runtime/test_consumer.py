@@ -258,9 +258,8 @@ def test_a_lost_end_is_seen_when_more_was_written_than_lost(settings: Settings, 
     send(settings, numbered(0, 3))
     with running(settings, handler) as loop:
         loop.until(lambda: len(handler.values()) == 3, "three records")
-    put_mark(
-        settings, 2
-    )  # as if another record 2 had been read, and lost, and the one there written before anybody looked
+    # As if another record 2 had been read, and lost, and the one there written before anybody looked.
+    put_mark(settings, 2)
     send(settings, numbered(3, 6))
     send(settings, numbered(10, 12), partition=1)
     with running(settings, handler) as loop:
